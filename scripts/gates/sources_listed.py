@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+"""Makefile.am lists every file of src/ and every unit test, and nothing that is not there.
+
+With --fix it writes the two lists anew."""
+
+import re
+import sys
+
+sys.dont_write_bytecode = True
+import gate  # noqa: E402
+
+MAKEFILE = "Makefile.am"
+
+
+def wanted(root):
+    """{Makefile variable: (files, how a file stands in the list)}"""
+    sources = [str(p.relative_to(root)) for p in gate.files(root, "src", ".c", ".h")]
+    tests = [str(p.relative_to(root).with_suffix("")) for p in gate.files(root, "tests/unit", ".c")
+             if p.name.startswith("test_")]
+    return {
+        "libtoken_a_SOURCES": [path for path in sources if path != "src/main.c"],
+        "UNIT_TESTS": tests,
+    }
+
+
+def variable(name):
+    return re.compile(rf"^{name} =((?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
+
+
+def check(root):
+    text = gate.read(root / MAKEFILE)
+    for name, expected in wanted(root).items():
+        match = variable(name).search(text)
+        if not match:
+            yield gate.Fault(MAKEFILE, 0, f"has no variable {name}")
+            continue
+        listed = match.group(1).replace("\\\n", " ").split()
+        line = gate.line_of(text, match.start())
+        for path in sorted(set(expected) - set(listed)):
+            yield gate.Fault(MAKEFILE, line, f"{name} lacks {path}: run scripts/gates/sources_listed.py --fix")
+        for path in sorted(set(listed) - set(expected)):
+            yield gate.Fault(MAKEFILE, line, f"{name} lists {path}, which is not there")
+    for path in gate.files(root, "tests/unit", ".c"):
+        if not path.name.startswith("test_"):
+            yield gate.Fault(path.relative_to(root), 0, "unit tests are test_<module>.c; shared code is a header")
+
+
+def fix(root):
+    path = root / MAKEFILE
+    text = gate.read(path)
+    for name, expected in wanted(root).items():
+        lines = " \\\n".join([f"{name} ="] + ["\t" + each for each in expected])
+        text = variable(name).sub(lambda _, lines=lines: lines, text)
+    if text != gate.read(path):
+        path.write_text(text, encoding="utf-8")
+        print(f"{MAKEFILE}: lists written anew")
+
+
+_M = "libtoken_a_SOURCES = \\\n\tsrc/base/a.c\nUNIT_TESTS = \\\n\ttests/unit/test_a\n"
+_FILES = {"src/main.c": "", "src/base/a.c": "", "tests/unit/test_a.c": ""}
+SELF_TEST = [
+    gate.Case("good", {MAKEFILE: _M, **_FILES}, None),
+    gate.Case("source not listed", {MAKEFILE: _M, **_FILES, "src/base/b.h": ""}, "lacks src/base/b.h"),
+    gate.Case("test not listed", {MAKEFILE: _M, **_FILES, "tests/unit/test_b.c": ""}, "lacks tests/unit/test_b"),
+    gate.Case("file gone", {MAKEFILE: _M, "tests/unit/test_a.c": ""}, "src/base/a.c, which is not there"),
+    gate.Case("odd name", {MAKEFILE: _M, **_FILES, "tests/unit/a.c": ""}, "test_<module>.c"),
+]
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--fix"]:
+        fix(gate.repository_root())
+        sys.exit(0)
+    sys.exit(gate.main(__doc__, check, SELF_TEST))

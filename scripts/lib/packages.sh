@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+# The Debian packages this project needs, and their installation. Sourced, after
+# common.sh and process.sh.
+#
+# A line is a package and, where another origin than Debian is as good, a
+# command or a file pattern whose presence makes the package unnecessary.
+
+PACKAGES_RUN='
+autoconf
+automake
+curl curl
+gcc
+libc6-dev
+libcurl4-openssl-dev
+libdbd-pg-perl
+libfcgi-dev
+libjson-c-dev
+libpq-dev
+libssl-dev
+make make
+nginx nginx
+pkg-config pkg-config
+postgresql /usr/lib/postgresql/*/bin/postgres
+postgresql-client psql
+sqitch sqitch
+'
+
+# The stand-in provider; also needed by the tests.
+PACKAGES_SANDBOX='
+ca-certificates
+nodejs node
+npm npm
+'
+
+PACKAGES_TEST='
+chromium
+clang
+clang-format
+clang-tidy
+faketime
+libclang-rt-14-dev
+libcmocka-dev
+python3
+python3-httpx
+python3-psycopg2
+python3-pytest
+python3-pytest-xdist
+shellcheck
+valgrind
+'
+
+# package_is_there PACKAGE [COMMAND-OR-PATTERN]
+package_is_there() {
+	if [[ ${2:-} == /* ]]; then
+		compgen -G "$2" >/dev/null && return 0
+	elif [ -n "${2:-}" ]; then
+		command -v "$2" >/dev/null && return 0
+	fi
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# packages_missing LIST...: the answer is in the array MISSING.
+packages_missing() {
+	local package unless
+	MISSING=()
+	while read -r package unless; do
+		[ -n "$package" ] || continue
+		package_is_there "$package" "$unless" || MISSING+=("$package")
+	done < <(printf '%s\n' "$@")
+}
+
+# packages_install LIST...: what is missing of them; silent when nothing is.
+packages_install() {
+	local sudo=()
+	command -v dpkg-query >/dev/null ||
+		fail 1 'packages can be installed on Debian and its relatives only; see scripts/lib/packages.sh for what is needed'
+	packages_missing "$@"
+	[ "${#MISSING[@]}" -gt 0 ] || return 0
+	if [ "$EUID" -ne 0 ]; then
+		command -v sudo >/dev/null ||
+			fail 1 "these packages are missing, and there is no sudo; as root: apt-get install --no-install-recommends ${MISSING[*]}"
+		sudo=(sudo)
+	fi
+	say "installing ${#MISSING[@]} Debian packages: ${MISSING[*]}"
+	# In the foreground, for sudo may ask for a password on the terminal.
+	"${sudo[@]}" "$TOP/scripts/lib/apt-install" download "${MISSING[@]}" || fail 1 'the packages could not be downloaded'
+	# A session of its own: Ctrl-C must not leave dpkg half-way. The script's own
+	# trap runs once dpkg is done.
+	"${sudo[@]}" setsid --wait "$TOP/scripts/lib/apt-install" unpack "${MISSING[@]}" || fail 1 'the packages could not be installed'
+	packages_missing "$@"
+	[ "${#MISSING[@]}" -eq 0 ] || fail 1 "still missing after the installation: ${MISSING[*]}"
+}
+
+# node_modules_install DIR: what DIR/package-lock.json pins; silent when it is there.
+node_modules_install() {
+	local dir=$1
+	# npm writes this file last, so that an interrupted installation is seen.
+	local done_mark=$dir/node_modules/.package-lock.json
+	[ -f "$dir/package-lock.json" ] || return 0
+	[ -f "$done_mark" ] && [ ! "$dir/package-lock.json" -nt "$done_mark" ] && return 0
+	say "installing the Node modules of ${dir#"$TOP"/}"
+	step npm ci --prefix "$dir" --no-audit --no-fund --no-update-notifier --loglevel=error >&2 ||
+		fail 1 "npm ci failed in $dir"
+}
+
+# install_for run|sandbox|test
+install_for() {
+	case $1 in
+	run) packages_install "$PACKAGES_RUN" ;;
+	sandbox) packages_install "$PACKAGES_RUN" "$PACKAGES_SANDBOX" ;;
+	test) packages_install "$PACKAGES_RUN" "$PACKAGES_SANDBOX" "$PACKAGES_TEST" ;;
+	esac
+	[ "$1" = run ] || node_modules_install "$TOP/tests/provider"
+}

@@ -1,0 +1,7 @@
+-- Revert token-service:tokens from pg
+
+BEGIN;
+
+DROP TABLE tokens;
+
+COMMIT;

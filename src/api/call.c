@@ -1,0 +1,168 @@
+#include "api/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/page.h"
+#include "api/routes.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+struct call *call_new(void)
+{
+	struct call *call = mem_alloc(sizeof(*call));
+
+	http_reply_init(&call->reply);
+	return call;
+}
+
+void call_free(struct call *call)
+{
+	if (!call)
+		return;
+	call_end(call);
+	http_reply_release(&call->reply);
+	explicit_bzero(&call->login, sizeof(call->login));
+	free(call);
+}
+
+void call_begin(struct call *call, const struct http_request *req)
+{
+	int64_t waited_ms = clock_unix_ms() - req->arrived_ms;
+
+	call->req = req;
+	snprintf(call->request_id, sizeof(call->request_id), "%s", req->request_id);
+	call->arrived_ms = clock_monotonic_ms() - (waited_ms > 0 ? waited_ms : 0);
+	call->route = NULL;
+	call->sent = false;
+	call->params.count = 0;
+	db_query_init(&call->query, NULL);
+	http_reply_reset(&call->reply);
+}
+
+void call_end(struct call *call)
+{
+	db_query_release(&call->query);
+	problem_release(&call->problem);
+	json_release(&call->body);
+}
+
+static bool is_json_type(const char *content_type)
+{
+	static const char json[] = "application/json";
+	size_t len = sizeof(json) - 1;
+
+	return content_type && !strncasecmp(content_type, json, len) &&
+	       strchr("; \t", content_type[len]); /* the end counts too */
+}
+
+enum err call_read_json(struct call *call)
+{
+	const struct strbuf *body = &call->req->body;
+
+	if (!strbuf_ok(body))
+		return ERR_BODY_TOO_LARGE;
+	if (!is_json_type(call->req->content_type))
+		return ERR_UNSUPPORTED_MEDIA_TYPE;
+	return json_parse(body->data, body->len, &call->body);
+}
+
+enum err call_read_params(struct call *call)
+{
+	const char *query = strchr(call->req->target, '?');
+
+	return http_params_parse(query ? query + 1 : "", &call->params);
+}
+
+static bool parse_int(const char *text, int64_t min, int64_t max, int64_t *ret_value)
+{
+	char *end;
+	long long value;
+
+	if (!*text || strspn(text, "0123456789") != strlen(text))
+		return false;
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (errno || value < min || value > max)
+		return false;
+	*ret_value = value;
+	return true;
+}
+
+enum err call_param_int(struct call *call, const char *name, int64_t min, int64_t max,
+			int64_t fallback, int64_t *ret_value)
+{
+	CLEANUP(strbuf_release) struct strbuf message = STRBUF_INIT(128);
+	const char *text = http_params_get(&call->params, name);
+
+	if (!text) {
+		*ret_value = fallback;
+		return ERR_OK;
+	}
+	if (parse_int(text, min, max, ret_value))
+		return ERR_OK;
+	strbuf_printf(&message, "must be a whole number from %lld to %lld", (long long)min, (long long)max);
+	problem_add_fault(&call->problem, name, message.data);
+	return ERR_VALIDATION_FAILED;
+}
+
+enum err call_arg_id(const struct call *call, int index, int64_t *ret_id)
+{
+	return parse_int(call->args[index], 1, INT64_MAX, ret_id) ? ERR_OK : ERR_CLIENT_NOT_FOUND;
+}
+
+void call_reply_json(struct call *call, int status, struct json_object *body)
+{
+	CLEANUP(json_release) struct json_object *owned = body;
+
+	call->reply.status = status;
+	call->reply.content_type = "application/json";
+	http_reply_header(&call->reply, "Cache-Control", "no-store");
+	strbuf_reset(&call->reply.body);
+	json_write(owned, &call->reply.body);
+}
+
+static void add_retry_after(struct call *call, enum err err)
+{
+	int seconds = call->problem.retry_after_s;
+
+	if (!seconds && err_info(err)->status == 503)
+		seconds = 1;
+	if (seconds)
+		http_reply_header_number(&call->reply, "Retry-After", seconds);
+}
+
+void call_fail(struct call *call, enum err err)
+{
+	const struct err_info *info = err_info(err);
+	struct problem *problem = &call->problem;
+	struct json_object *body;
+
+	http_reply_reset(&call->reply);
+	add_retry_after(call, err);
+	if (err == ERR_METHOD_NOT_ALLOWED)
+		routes_add_allow(call);
+	if (call->route && call->route->has_page && http_accept_prefers_html(call->req->accept)) {
+		page_reply_error(call, info);
+		return;
+	}
+	body = json_object_new_object();
+	json_add_bool(body, "success", false);
+	json_add_string(body, "error", info->code);
+	json_add_string(body, "message", info->message);
+	if (problem->faults)
+		json_object_object_add(body, "detail", json_object_get(problem->faults));
+	else
+		json_add_string(body, "detail", info->message);
+	if (problem->login_url)
+		json_add_string(body, "login_url", problem->login_url);
+	if (*problem->provider_error)
+		json_add_string(body, "provider_error", problem->provider_error);
+	json_add_string(body, "request_id", call->request_id);
+	call_reply_json(call, info->status, body);
+}

@@ -1,0 +1,168 @@
+#include "api/clients.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+/* The fields of the answer to a registration; everything that shows a client begins with them. */
+static void add_client(struct json_object *obj, const struct client_row *row)
+{
+	CLEANUP(mem_free_ptr) char *login_url = client_login_url(row->redirect_uri, row->id);
+
+	json_add_int(obj, "client_id", row->id);
+	json_add_string(obj, "client_oauth_id", row->client_id);
+	json_add_int(obj, "branch_id", row->id);
+	json_add_string(obj, "branch_identifier", row->branch_id);
+	json_add_string(obj, "email", row->workspace_email);
+	json_add_string(obj, "workspace_name", row->workspace_name);
+	json_add_string(obj, "redirect_uri", row->redirect_uri);
+	json_add_time(obj, "created_at", row->created_at_us);
+	json_add_string(obj, "login_url", login_url);
+}
+
+static void add_client_state(const struct call *call, struct json_object *obj, const struct client_row *row)
+{
+	struct json_object *token = json_object_new_object();
+
+	json_add_bool(obj, "is_active", row->is_active);
+	json_add_time(obj, "updated_at", row->updated_at_us);
+	json_add_string(token, "state", client_token_state(call->domain, row));
+	if (row->has_token) {
+		json_add_time(token, "expires_at", row->expires_at_us);
+		if (row->last_refreshed_at_us)
+			json_add_time(token, "last_refreshed_at", row->last_refreshed_at_us);
+		if (row->refresh_error)
+			json_add_string(token, "refresh_error", row->refresh_error);
+	}
+	json_object_object_add(obj, "token", token);
+}
+
+enum err client_post_ask(struct call *call)
+{
+	enum err err = call_read_json(call);
+
+	return err ? err : client_register_ask(call->domain, call->body, &call->query, &call->problem);
+}
+
+enum err client_post_answer(struct call *call)
+{
+	struct json_object *body;
+	struct client_row row;
+	enum err err = client_answer(&call->query, &row);
+
+	if (err)
+		return err;
+	body = json_object_new_object();
+	json_add_bool(body, "success", true);
+	json_add_string(body, "message", "Client created successfully");
+	add_client(body, &row);
+	call_reply_json(call, 201, body);
+	return ERR_OK;
+}
+
+enum err clients_get_ask(struct call *call)
+{
+	int64_t limit = 0, after = 0;
+	const char *search;
+	enum err err = call_read_params(call), also;
+
+	if (err)
+		return err;
+	err = call_param_int(call, "limit", 1, CLIENT_PAGE_MAX, CLIENT_PAGE_DEFAULT, &limit);
+	also = call_param_int(call, "after", 0, INT64_MAX, 0, &after);
+	search = http_params_get(&call->params, "q");
+	if (search && strlen(search) > CLIENT_SEARCH_MAX) {
+		problem_add_fault(&call->problem, "q", "must have at most 256 bytes");
+		also = ERR_VALIDATION_FAILED;
+	}
+	if (err || also)
+		return err ? err : also;
+	/* One more than is shown: whether there is a next page. */
+	client_page_ask(after, search && *search ? search : NULL, (int)limit + 1, call->pattern, &call->query);
+	return ERR_OK;
+}
+
+enum err clients_get_answer(struct call *call)
+{
+	struct json_object *body, *list;
+	struct client_row row = { 0 };
+	int64_t limit = 0;
+	int rows;
+	enum err err = call->query.err;
+
+	if (!err)
+		err = call_param_int(call, "limit", 1, CLIENT_PAGE_MAX, CLIENT_PAGE_DEFAULT, &limit);
+	if (err)
+		return err;
+	rows = db_rows(&call->query);
+	body = json_object_new_object();
+	list = json_object_new_array();
+	for (int i = 0; i < rows && i < limit; i++) {
+		struct json_object *client = json_object_new_object();
+
+		client_row(&call->query, i, &row);
+		add_client(client, &row);
+		add_client_state(call, client, &row);
+		json_object_array_add(list, client);
+	}
+	json_add_bool(body, "success", true);
+	json_object_object_add(body, "clients", list);
+	json_object_object_add(body, "next", rows > limit ? json_object_new_int64(row.id) : NULL);
+	call_reply_json(call, 200, body);
+	return ERR_OK;
+}
+
+enum err client_one_ask(struct call *call)
+{
+	int64_t id = 0;
+	enum err err = call_arg_id(call, 0, &id);
+
+	if (!err)
+		client_get_ask(id, &call->query);
+	return err;
+}
+
+enum err client_one_answer(struct call *call)
+{
+	struct json_object *body;
+	struct client_row row;
+	enum err err = client_answer(&call->query, &row);
+
+	if (err)
+		return err;
+	body = json_object_new_object();
+	json_add_bool(body, "success", true);
+	add_client(body, &row);
+	add_client_state(call, body, &row);
+	call_reply_json(call, 200, body);
+	return ERR_OK;
+}
+
+enum err client_patch_ask(struct call *call)
+{
+	int64_t id = 0;
+	enum err err = call_arg_id(call, 0, &id);
+
+	if (!err)
+		err = call_read_json(call);
+	return err ? err
+		   : client_change_ask(call->domain, id, call->body, &call->query, &call->problem);
+}
+
+enum err client_delete_run(struct call *call)
+{
+	int64_t id = 0;
+	enum err err = call_arg_id(call, 0, &id);
+
+	if (!err)
+		err = client_delete(call->domain, id);
+	if (err)
+		return err;
+	call->reply.status = 204;
+	http_reply_header(&call->reply, "Cache-Control", "no-store");
+	return ERR_OK;
+}

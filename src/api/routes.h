@@ -1,0 +1,34 @@
+/*
+ * Which call is which, and which pool does it. routes.c holds the only route table.
+ */
+#ifndef API_ROUTES_H
+#define API_ROUTES_H
+
+#include "api/call.h"
+
+enum pool {
+	POOL_DATABASE, /* needs only the database: never waits for the provider or a lock */
+	POOL_EXCHANGE, /* talks to the provider */
+};
+
+struct route {
+	const char *method;
+	const char *pattern; /* segments; {name} takes any one */
+	enum pool pool;
+	enum err (*ask)(struct call *call);
+	enum err (*answer)(struct call *call); /* may be NULL: ask() made the reply */
+	enum err (*run)(struct call *call);    /* in the exchange pool */
+	bool has_page;                         /* a browser gets its errors as a page */
+};
+
+/* Finds call->route and fills call->args. ERR_NOT_FOUND, ERR_METHOD_NOT_ALLOWED,
+ * ERR_MALFORMED_REQUEST. */
+MUST_CHECK enum err routes_find(struct call *call);
+
+/* The Allow header: every method that the path takes. */
+void routes_add_allow(struct call *call);
+
+/* A handler's answer by which the database pool hands the call on to the exchange pool. */
+void route_to_exchange(struct call *call);
+
+#endif

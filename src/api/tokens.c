@@ -1,0 +1,147 @@
+#include "api/tokens.h"
+
+#include "api/routes.h"
+#include "base/clock.h"
+#include "domain/refresh.h"
+#include "domain/token.h"
+#include "domain/validate.h"
+
+#include "base/banned.h"
+
+#define MIN_TTL_MAX_S 3000
+
+static void reply_token(struct call *call, const struct token *token, const char *message)
+{
+	struct json_object *body = json_object_new_object();
+
+	json_add_bool(body, "success", true);
+	json_add_string(body, "message", message);
+	json_add_int(body, "client_id", token->client_id);
+	json_add_string(body, "branch_id", token->branch_id);
+	json_add_string(body, "access_token", token->access_token.data);
+	json_add_string(body, "refresh_token", NULL); /* callers know the field; it never leaves */
+	json_add_time(body, "expires_at", token->expires_at_us);
+	json_add_string(body, "token_type", token->token_type);
+	json_add_int(body, "expires_in", token->expires_in_s);
+	json_add_string(body, "scope", token->scope);
+	json_add_bool(body, "stale", token->stale);
+	if (token->refresh_error)
+		json_add_string(body, "refresh_error", token->refresh_error);
+	call_reply_json(call, 200, body);
+}
+
+static const char *message_of(const struct call *call)
+{
+	return call->route->run == token_refresh_run ? "Token refreshed successfully"
+						     : "Token retrieved successfully";
+}
+
+static enum err read_wish(struct call *call, struct token_wish *ret_wish)
+{
+	int64_t min_ttl_s = -1;
+	enum err err = call_read_params(call);
+
+	if (!err)
+		err = call_param_int(call, "min_ttl", 0, MIN_TTL_MAX_S, -1, &min_ttl_s);
+	if (!err)
+		*ret_wish = token_wish(call->domain, (int)min_ttl_s);
+	return err;
+}
+
+enum err token_ask(struct call *call)
+{
+	struct token_wish wish;
+	enum err err = read_wish(call, &wish);
+
+	if (!err)
+		token_get_ask(call->args[0], &call->query);
+	return err;
+}
+
+enum err token_answer(struct call *call)
+{
+	CLEANUP(token_release) struct token token = { 0 };
+	struct token_wish wish;
+	enum err err = read_wish(call, &wish);
+
+	if (!err)
+		err = token_get_answer(&call->query, wish, call->exchange_is_free(call->exchange_arg),
+				       &token, &call->problem);
+	if (err == ERR_AGAIN) {
+		route_to_exchange(call);
+		return ERR_OK;
+	}
+	if (!err)
+		reply_token(call, &token, message_of(call));
+	return err;
+}
+
+/* The caller has waited long enough; the refresh goes on without it. */
+static void answer_early(void *arg, enum err err, const struct token *token, struct problem *problem)
+{
+	struct call *call = arg;
+
+	(void)problem; /* it is call->problem */
+	if (err)
+		call_fail(call, err);
+	else
+		reply_token(call, token, message_of(call));
+	call->send(call);
+}
+
+static enum err run_refresh(struct call *call, struct refresh_call *refresh)
+{
+	CLEANUP(token_release) struct token token = { 0 };
+	enum err err;
+
+	refresh->arrived_ms = call->arrived_ms;
+	refresh->deadline_ms = call->deadline_ms;
+	refresh->early = answer_early;
+	refresh->early_arg = call;
+	err = refresh_get(call->domain, refresh, &token, &call->problem);
+	if (!err && !call->sent)
+		reply_token(call, &token, message_of(call));
+	return err;
+}
+
+enum err token_run(struct call *call)
+{
+	struct refresh_call refresh = { .branch_id = call->args[0] };
+	enum err err = read_wish(call, &refresh.wish);
+
+	return err ? err : run_refresh(call, &refresh);
+}
+
+/* {"client_id": 1} or {"branch_id": "…"} */
+static enum err read_refresh_body(struct call *call, struct refresh_call *refresh)
+{
+	struct json_object *client_id = NULL;
+	struct problem *problem = &call->problem;
+	enum err err = call_read_json(call);
+
+	if (err)
+		return err;
+	if (!json_object_is_type(call->body, json_type_object)) {
+		problem_add_fault(problem, "body", "must be a JSON object");
+		return ERR_VALIDATION_FAILED;
+	}
+	refresh->branch_id = json_get_string(call->body, "branch_id");
+	if (json_object_object_get_ex(call->body, "client_id", &client_id)) {
+		if (!json_object_is_type(client_id, json_type_int))
+			problem_add_fault(problem, "client_id", "must be a whole number");
+		refresh->client_id = json_object_get_int64(client_id);
+	}
+	if (!client_id && !refresh->branch_id)
+		problem_add_fault(problem, "branch_id", "one of client_id (a number) and branch_id (a string) is required");
+	else if (client_id && json_object_object_get_ex(call->body, "branch_id", NULL))
+		problem_add_fault(problem, "branch_id", "only one of client_id and branch_id is allowed");
+	return problem->faults ? ERR_VALIDATION_FAILED : ERR_OK;
+}
+
+enum err token_refresh_run(struct call *call)
+{
+	struct refresh_call refresh = { .forced = true, .wish = token_wish(call->domain, -1) };
+	enum err err = read_refresh_body(call, &refresh);
+
+	return err ? err : run_refresh(call, &refresh);
+}

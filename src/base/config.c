@@ -1,0 +1,317 @@
+#include "base/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/envfile.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/utf8.h"
+
+#include "base/banned.h"
+
+enum option_type {
+	TYPE_ENUM,
+	TYPE_NUMBER,
+	TYPE_SCOPE,
+	TYPE_SECRET,
+	TYPE_STRING,
+	TYPE_URL,
+};
+
+struct option {
+	const char *name;
+	enum option_type type;
+	size_t offset;
+	int min, max;
+	const char *fallback;       /* NULL: none */
+	const char *const *choices; /* TYPE_ENUM: names of 0, 1, …, NULL */
+	const char *help;
+	bool required;
+};
+
+#define FIELD(field) offsetof(struct config, field)
+#define OPT_ENUM(name_, field, choices_, fallback_, help_)                                        \
+	{ .name = #name_, .type = TYPE_ENUM, .offset = FIELD(field), .choices = (choices_),       \
+	  .fallback = (fallback_), .help = (help_) }
+#define OPT_INT(name_, field, min_, max_, fallback_, help_)                                       \
+	{ .name = #name_, .type = TYPE_NUMBER, .offset = FIELD(field), .min = (min_),             \
+	  .max = (max_), .fallback = #fallback_, .help = (help_) }
+#define OPT_MSEC OPT_INT
+#define OPT_SECONDS OPT_INT
+#define OPT_PER_CORE(name_, field, min_, max_, help_)                                             \
+	{ .name = #name_, .type = TYPE_NUMBER, .offset = FIELD(field), .min = (min_),             \
+	  .max = (max_), .fallback = "one per core", .help = (help_) }
+#define OPT_SCOPE(name_, field, fallback_, help_)                                                 \
+	{ .name = #name_, .type = TYPE_SCOPE, .offset = FIELD(field), .fallback = (fallback_),    \
+	  .help = (help_) }
+#define OPT_SECRET_REQUIRED(name_, field, help_)                                                  \
+	{ .name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .required = true,          \
+	  .help = (help_) }
+#define OPT_STRING(name_, field, fallback_, help_)                                                \
+	{ .name = #name_, .type = TYPE_STRING, .offset = FIELD(field), .fallback = (fallback_),   \
+	  .help = (help_) }
+#define OPT_URL(name_, field, fallback_, help_)                                                   \
+	{ .name = #name_, .type = TYPE_URL, .offset = FIELD(field), .fallback = (fallback_),      \
+	  .help = (help_) }
+
+static const char *const environments[] = { "development", "production", NULL };
+static const char *const log_formats[] = { "json", "text", NULL };
+static const char *const log_levels[] = { "DEBUG", "INFO", "WARNING", "ERROR", NULL };
+
+/* clang-format off */
+static const struct option options[] = {
+	OPT_SECRET_REQUIRED(DATABASE_URL, database_url,
+		"PostgreSQL: a libpq URL or keyword string; several hosts may be named"),
+	OPT_PER_CORE(DATABASE_WORKERS, database_workers, 1, 64,
+		"processes for calls that need only the database"),
+	OPT_ENUM(ENVIRONMENT, environment, environments, "development",
+		"production asks for https redirect URIs"),
+	OPT_INT(EXCHANGE_WORKERS, exchange_workers, 1, 256, 16,
+		"processes for calls that talk to the provider"),
+	OPT_URL(GOOGLE_AUTH_URL, google_auth_url, "https://accounts.google.com/o/oauth2/v2/auth",
+		"the provider's authorization endpoint"),
+	OPT_STRING(GOOGLE_CA_FILE, google_ca_file, NULL,
+		"PEM file of the authorities that may sign the provider's certificate; the system's when unset"),
+	OPT_URL(GOOGLE_ISSUER, google_issuer, NULL,
+		"what the callback's iss must be; the origin of GOOGLE_AUTH_URL when unset"),
+	OPT_URL(GOOGLE_REVOKE_URL, google_revoke_url, "https://oauth2.googleapis.com/revoke",
+		"the provider's revocation endpoint"),
+	OPT_SCOPE(GOOGLE_SCOPE, google_scope, "business.manage",
+		"what is asked for; a name without :// is taken as https://www.googleapis.com/auth/<name>"),
+	OPT_MSEC(GOOGLE_TIMEOUT_MS, google_timeout_ms, 500, 60000, 10000,
+		"milliseconds; the whole deadline of one call to the provider"),
+	OPT_URL(GOOGLE_TOKEN_URL, google_token_url, "https://oauth2.googleapis.com/token",
+		"the provider's token endpoint"),
+	OPT_ENUM(LOG_FORMAT, log_format, log_formats, "json",
+		"one JSON object a line, or text"),
+	OPT_ENUM(LOG_LEVEL, log_level, log_levels, "INFO",
+		"the least important events that are logged"),
+	OPT_INT(PORT, port, 1, 65535, 8002,
+		"where nginx listens"),
+	OPT_MSEC(REFRESH_WAIT_MS, refresh_wait_ms, 100, 60000, 4500,
+		"milliseconds; how long a caller of an expired token waits for its refresh"),
+	OPT_SECONDS(STATE_TTL, state_ttl_s, 30, 86400, 600,
+		"seconds; how long a login may take from its begin to its callback"),
+	OPT_SECONDS(TOKEN_EXPIRY_BUFFER, token_expiry_buffer_s, 0, 3000, 300,
+		"seconds before expiry in which a token is refreshed"),
+};
+/* clang-format on */
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static void *field(struct config *config, const struct option *opt)
+{
+	return (char *)config + opt->offset;
+}
+
+static int cores(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 64 ? 64 : (int)n;
+}
+
+static bool parse_number(const struct option *opt, const char *value, int *ret)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (errno || end == value || *end || n < opt->min || n > opt->max)
+		return false;
+	*ret = (int)n;
+	return true;
+}
+
+static bool parse_enum(const struct option *opt, const char *value, int *ret)
+{
+	for (int i = 0; opt->choices[i]; i++) {
+		if (!strcasecmp(opt->choices[i], value)) {
+			*ret = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Sent bare, Google answers invalid_scope. */
+static char *expand_scope(const char *value)
+{
+	CLEANUP(strbuf_release) struct strbuf out = STRBUF_INIT(4096);
+	CLEANUP(mem_free_ptr) char *copy = mem_strdup(value);
+	char *save = NULL;
+
+	for (char *s = strtok_r(copy, " ", &save); s; s = strtok_r(NULL, " ", &save)) {
+		bool whole = strstr(s, "://") || !strcmp(s, "openid") || !strcmp(s, "email") ||
+			     !strcmp(s, "profile");
+
+		strbuf_printf(&out, "%s%s%s", out.len ? " " : "",
+			      whole ? "" : "https://www.googleapis.com/auth/", s);
+	}
+	return strbuf_ok(&out) && out.len ? mem_strdup(out.data) : NULL;
+}
+
+static bool looks_like_url(const char *value)
+{
+	const char *host = !strncmp(value, "https://", 8)  ? value + 8
+			   : !strncmp(value, "http://", 7) ? value + 7
+							   : NULL;
+
+	return host && *host && *host != '/' && !strpbrk(value, " \t\r\n\"<>#");
+}
+
+/* SQLAlchemy's spelling, which the service that this one replaces used. */
+static char *plain_database_url(const char *value)
+{
+	static const char sqlalchemy[] = "postgresql+psycopg2://";
+	CLEANUP(strbuf_release) struct strbuf url = STRBUF_INIT(8192);
+
+	if (strncmp(value, sqlalchemy, sizeof(sqlalchemy) - 1) != 0)
+		return mem_strdup(value);
+	strbuf_printf(&url, "postgresql://%s", value + sizeof(sqlalchemy) - 1);
+	return mem_strdup(url.data);
+}
+
+static void fault(FILE *faults, const struct option *opt, const char *value)
+{
+	fprintf(faults, "%s: ", opt->name);
+	if (!value) {
+		fprintf(faults, "is not set; it is needed: %s\n", opt->help);
+		return;
+	}
+	if (opt->type != TYPE_SECRET)
+		fprintf(faults, "'%s' is not allowed; ", value);
+	switch (opt->type) {
+	case TYPE_ENUM:
+		fputs("allowed is", faults);
+		for (int i = 0; opt->choices[i]; i++)
+			fprintf(faults, "%s %s", i ? " or" : "", opt->choices[i]);
+		fputc('\n', faults);
+		break;
+	case TYPE_NUMBER:
+		fprintf(faults, "allowed is a whole number from %d to %d (default %s)\n", opt->min,
+			opt->max, opt->fallback);
+		break;
+	case TYPE_URL:
+		fputs("allowed is an absolute http:// or https:// URL without a fragment\n", faults);
+		break;
+	default:
+		fprintf(faults, "allowed is: %s\n", opt->help);
+	}
+}
+
+/* Stores @value (NULL: unset and without default) into its field; false when it is wrong. */
+static bool option_set(struct config *config, const struct option *opt, const char *value)
+{
+	CLEANUP(mem_free_ptr) char *url = NULL;
+	char **text = field(config, opt);
+
+	if (!value)
+		return !opt->required;
+	if (!utf8_valid(value, strlen(value), NULL))
+		return false;
+	switch (opt->type) {
+	case TYPE_ENUM:
+		return parse_enum(opt, value, field(config, opt));
+	case TYPE_NUMBER:
+		if (value == opt->fallback && *value == 'o') { /* "one per core" */
+			*(int *)field(config, opt) = cores();
+			return true;
+		}
+		return parse_number(opt, value, field(config, opt));
+	case TYPE_SCOPE:
+		*text = expand_scope(value);
+		return *text != NULL;
+	case TYPE_SECRET:
+		url = plain_database_url(value);
+		secret_set(field(config, opt), url);
+		return true;
+	case TYPE_URL:
+		if (!looks_like_url(value))
+			return false;
+		*text = mem_strdup(value);
+		return true;
+	case TYPE_STRING:
+		*text = mem_strdup(value);
+		return true;
+	}
+	return false;
+}
+
+/* "https://host:port" of @url, which looks_like_url(). */
+static char *origin(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+
+	return mem_strndup(url, (size_t)(host - url) + strcspn(host, "/?"));
+}
+
+enum err config_load(const char *env_file, FILE *faults, struct config *ret_config)
+{
+	CLEANUP(envfile_release) struct envfile file = { 0 };
+	struct config config = { 0 };
+	enum err err = ERR_OK;
+
+	if (env_file && envfile_read(env_file, faults, &file))
+		return ERR_CONFIG;
+	for (size_t i = 0; i < OPTIONS; i++) {
+		const char *value = getenv(options[i].name);
+
+		if (!value)
+			value = envfile_get(&file, options[i].name);
+		if (!value || !*value) /* empty means unset, as compose files write it */
+			value = options[i].fallback;
+		if (!option_set(&config, &options[i], value)) {
+			fault(faults, &options[i], value);
+			err = ERR_CONFIG;
+		}
+	}
+	if (err) {
+		config_release(&config);
+		return err;
+	}
+	if (!config.google_issuer)
+		config.google_issuer = origin(config.google_auth_url);
+	*ret_config = config;
+	return ERR_OK;
+}
+
+void config_release(struct config *config)
+{
+	for (size_t i = 0; i < OPTIONS; i++) {
+		switch (options[i].type) {
+		case TYPE_SECRET:
+			secret_release(field(config, &options[i]));
+			break;
+		case TYPE_SCOPE:
+		case TYPE_STRING:
+		case TYPE_URL:
+			free(*(char **)field(config, &options[i]));
+			break;
+		case TYPE_ENUM:
+		case TYPE_NUMBER:
+			break;
+		}
+	}
+	*config = (struct config){ 0 };
+}
+
+void config_help(FILE *out)
+{
+	for (size_t i = 0; i < OPTIONS; i++) {
+		const struct option *opt = &options[i];
+
+		fprintf(out, "  %-20s %s", opt->name, opt->help);
+		if (opt->required)
+			fputs(" (required)", out);
+		else if (opt->fallback)
+			fprintf(out, " (default %s)", opt->fallback);
+		fputc('\n', out);
+	}
+}

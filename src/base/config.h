@@ -1,0 +1,53 @@
+/*
+ * The configuration: environment variables, and the same names from an environment file.
+ * The environment wins. One table in config.c is the list of options.
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+enum environment {
+	ENVIRONMENT_DEVELOPMENT,
+	ENVIRONMENT_PRODUCTION,
+};
+
+struct config {
+	struct secret database_url; /* holds a password */
+	int database_workers;
+	int environment; /* enum environment */
+	int exchange_workers;
+	char *google_auth_url;
+	char *google_ca_file; /* NULL: the system's */
+	char *google_issuer;  /* NULL until config_load(): then the origin of google_auth_url */
+	char *google_revoke_url;
+	char *google_scope; /* space-separated, every one in full */
+	int google_timeout_ms;
+	char *google_token_url;
+	int log_format; /* enum log_format */
+	int log_level;  /* enum log_level */
+	int port;
+	int refresh_wait_ms;
+	int state_ttl_s;
+	int token_expiry_buffer_s;
+};
+
+/*
+ * Reads the environment, and under it @env_file (NULL: none), into @ret_config.
+ * ERR_CONFIG: at least one fault; each was written to @faults as a line that names the
+ * variable, what is wrong and what is allowed, and never a secret's value.
+ * @ret_config is released with config_release() on success only.
+ */
+MUST_CHECK enum err config_load(const char *env_file, FILE *faults, struct config *ret_config);
+void config_release(struct config *config);
+
+/* Writes every option with its default and meaning, for --help. */
+void config_help(FILE *out);
+
+#endif

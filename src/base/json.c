@@ -1,0 +1,100 @@
+#include "base/json.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include <json-c/json_tokener.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#include "base/banned.h"
+
+#define JSON_DEPTH_MAX 16
+
+void json_release(struct json_object **obj)
+{
+	json_object_put(*obj);
+	*obj = NULL;
+}
+
+static bool is_json_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+enum err json_parse(const char *text, size_t len, struct json_object **ret_value)
+{
+	struct json_tokener *tok;
+	struct json_object *value;
+	enum json_tokener_error code;
+	size_t end;
+
+	/* json-c takes an int, and would take a NUL byte for the end of the text. */
+	if (!len || len > INT_MAX || !utf8_valid(text, len, NULL))
+		return ERR_MALFORMED_REQUEST;
+	tok = json_tokener_new_ex(JSON_DEPTH_MAX);
+	if (!tok)
+		return ERR_INTERNAL;
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
+	value = json_tokener_parse_ex(tok, text, (int)len);
+	code = json_tokener_get_error(tok);
+	end = json_tokener_get_parse_end(tok);
+	if (code == json_tokener_continue) { /* a bare number ends only at the end of the text */
+		value = json_tokener_parse_ex(tok, "", -1);
+		code = json_tokener_get_error(tok);
+		end = len;
+	}
+	json_tokener_free(tok);
+	while (end < len && is_json_space(text[end]))
+		end++;
+	if (code != json_tokener_success || end != len) {
+		json_object_put(value);
+		return ERR_MALFORMED_REQUEST;
+	}
+	*ret_value = value;
+	return ERR_OK;
+}
+
+const char *json_get_string(struct json_object *obj, const char *key)
+{
+	struct json_object *value;
+	const char *s;
+
+	if (!json_object_is_type(obj, json_type_object) || !json_object_object_get_ex(obj, key, &value) ||
+	    !json_object_is_type(value, json_type_string))
+		return NULL;
+	s = json_object_get_string(value);
+	return strlen(s) == (size_t)json_object_get_string_len(value) ? s : NULL;
+}
+
+void json_add_string(struct json_object *obj, const char *key, const char *value)
+{
+	json_object_object_add(obj, key, value ? json_object_new_string(value) : NULL);
+}
+
+void json_add_int(struct json_object *obj, const char *key, int64_t value)
+{
+	json_object_object_add(obj, key, json_object_new_int64(value));
+}
+
+void json_add_bool(struct json_object *obj, const char *key, bool value)
+{
+	json_object_object_add(obj, key, json_object_new_boolean(value));
+}
+
+void json_add_time(struct json_object *obj, const char *key, int64_t unix_us)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	json_add_string(obj, key, clock_rfc3339(unix_us, text));
+}
+
+void json_write(struct json_object *obj, struct strbuf *to)
+{
+	size_t len = 0;
+	const char *text = json_object_to_json_string_length(
+		obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+
+	strbuf_put(to, text, len);
+}

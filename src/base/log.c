@@ -1,0 +1,68 @@
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/strbuf.h"
+
+#include "base/banned.h"
+
+#define LOG_LINE_MAX 8192
+
+static const char *const level_names[] = { "DEBUG", "INFO", "WARNING", "ERROR" };
+
+static void format_json(struct strbuf *line, enum log_level level, const struct log_field *fields)
+{
+	CLEANUP(json_release) struct json_object *obj = json_object_new_object();
+
+	json_add_time(obj, "time", clock_unix_us());
+	json_add_string(obj, "level", level_names[level]);
+	for (; fields->key; fields++) {
+		if (fields->str)
+			json_add_string(obj, fields->key, fields->str);
+		else
+			json_add_int(obj, fields->key, fields->num);
+	}
+	json_write(obj, line);
+}
+
+/* A value from outside must not be able to begin a line of its own. */
+static void put_printable(struct strbuf *line, const char *s)
+{
+	for (; *s; s++)
+		strbuf_putc(line, (unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
+}
+
+static void format_text(struct strbuf *line, enum log_level level, const struct log_field *fields)
+{
+	char time[CLOCK_RFC3339_SIZE];
+
+	strbuf_printf(line, "%s %s ", clock_rfc3339(clock_unix_us(), time), level_names[level]);
+	put_printable(line, fields->str);
+	for (fields++; fields->key; fields++) {
+		strbuf_printf(line, " %s=", fields->key);
+		if (fields->str)
+			put_printable(line, fields->str);
+		else
+			strbuf_printf(line, "%" PRId64, fields->num);
+	}
+}
+
+void log_write(const struct log *log, enum log_level level, const struct log_field *fields)
+{
+	CLEANUP(strbuf_release) struct strbuf line = STRBUF_INIT(LOG_LINE_MAX);
+	ssize_t ignored;
+
+	if (level < log->level)
+		return;
+	if (log->format == LOG_FORMAT_JSON)
+		format_json(&line, level, fields);
+	else
+		format_text(&line, level, fields);
+	strbuf_putc(&line, '\n');
+	/* One write, so that lines of several processes do not mix. */
+	ignored = write(log->fd, line.data, line.len);
+	(void)ignored;
+}

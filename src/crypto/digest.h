@@ -1,0 +1,25 @@
+#ifndef CRYPTO_DIGEST_H
+#define CRYPTO_DIGEST_H
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define SHA256_SIZE 32
+
+/* ERR_INTERNAL: OpenSSL refused. */
+MUST_CHECK enum err digest_sha256(const void *data, size_t len, unsigned char *ret_digest);
+
+/* Bytes of the text of @n bytes, its NUL included (RFC 4648 section 5, no padding). */
+#define BASE64URL_SIZE(n) (((n)*4 + 2) / 3 + 1)
+
+void base64url_encode(const unsigned char *data, size_t len, char *ret_text);
+
+/* Bytes of the text of digest_hex(), its NUL included. */
+#define SHA256_HEX_SIZE (2 * SHA256_SIZE + 1)
+
+/* SHA-256 of the string @s in lower-case hexadecimal, as PostgreSQL writes bytea after "\x". */
+MUST_CHECK enum err digest_sha256_hex(const char *s, char *ret_text);
+
+#endif

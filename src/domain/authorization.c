@@ -1,0 +1,293 @@
+#include "domain/authorization.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "crypto/random.h"
+#include "domain/client.h"
+#include "google/url.h"
+#include "store/login_store.h"
+#include "store/token_store.h"
+
+#include "base/banned.h"
+
+#define URL_MAX 8192
+
+static bool is_nonce(const char *s)
+{
+	return s && strlen(s) == NONCE_SIZE - 1 &&
+	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+		       NONCE_SIZE - 1;
+}
+
+static enum err hash_text(const char *s, char *ret_text)
+{
+	ret_text[0] = '\\';
+	ret_text[1] = 'x';
+	return digest_sha256_hex(s, ret_text + 2);
+}
+
+enum err login_begin_ask(const struct domain *domain, int64_t client_id, const char *cookie,
+			 struct login *login, struct db_query *query)
+{
+	enum err err;
+
+	/* Reused, so that two tabs of one browser do not break each other's login. */
+	if (is_nonce(cookie))
+		memcpy(login->browser, cookie, NONCE_SIZE);
+	else if ((err = random_base64url(32, login->browser)))
+		return err;
+	err = random_base64url(32, login->state);
+	if (!err)
+		err = random_base64url(32, login->code_verifier);
+	if (!err)
+		err = hash_text(login->state, login->state_hash);
+	if (!err)
+		err = hash_text(login->browser, login->browser_hash);
+	if (err)
+		return err;
+	login_begin_query(query, &(struct login_begin){
+					 .client_id = client_id,
+					 .state_hash = login->state_hash,
+					 .browser_hash = login->browser_hash,
+					 .code_verifier = login->code_verifier,
+					 .ttl_s = domain->config->state_ttl_s,
+				 });
+	return ERR_OK;
+}
+
+/* Is @host (a Host header) the authority of @url? */
+static bool is_host_of(const char *host, const struct url *url)
+{
+	size_t len = strlen(url->host);
+
+	if (strncasecmp(host, url->host, len) != 0)
+		return false;
+	if (host[len] == ':')
+		return !strcmp(host + len + 1, url->port);
+	return !host[len] && !strcmp(url->port, url->is_https ? "443" : "80");
+}
+
+static void put_param(struct strbuf *url, const char *name, const char *value)
+{
+	strbuf_printf(url, "&%s=", name);
+	strbuf_put_percent(url, value);
+}
+
+static enum err put_consent_url(const struct domain *domain, const struct login *login,
+				const struct login_client_row *client, struct strbuf *url)
+{
+	unsigned char digest[SHA256_SIZE];
+	char challenge[BASE64URL_SIZE(SHA256_SIZE)];
+	enum err err = digest_sha256(login->code_verifier, strlen(login->code_verifier), digest);
+
+	if (err)
+		return err;
+	base64url_encode(digest, sizeof(digest), challenge);
+	strbuf_puts(url, domain->config->google_auth_url);
+	strbuf_puts(url, strchr(domain->config->google_auth_url, '?') ? "&response_type=code"
+								      : "?response_type=code");
+	put_param(url, "client_id", client->client_id);
+	put_param(url, "redirect_uri", client->redirect_uri);
+	put_param(url, "scope", domain->config->google_scope);
+	put_param(url, "state", login->state);
+	put_param(url, "code_challenge", challenge);
+	put_param(url, "code_challenge_method", "S256");
+	/* Google gives a refresh token only for offline access, and a new one only on consent. */
+	put_param(url, "access_type", "offline");
+	put_param(url, "prompt", "consent");
+	put_param(url, "login_hint", client->workspace_email);
+	return strbuf_ok(url) ? ERR_OK : ERR_INTERNAL;
+}
+
+enum err login_begin_answer(const struct domain *domain, const struct login *login,
+			    const struct db_query *query, const char *host,
+			    struct login_redirect *ret_redirect)
+{
+	CLEANUP(url_release) struct url url = { 0 };
+	struct login_client_row client;
+
+	if (query->err)
+		return query->err;
+	if (!db_rows(query))
+		return ERR_CLIENT_NOT_FOUND;
+	login_client_row(query, &client);
+	if (!client.is_active)
+		return ERR_CLIENT_INACTIVE;
+	if (url_parse(client.redirect_uri, &url))
+		return ERR_INTERNAL;
+	strbuf_init(&ret_redirect->url, URL_MAX);
+	if (host && !is_host_of(host, &url)) {
+		CLEANUP(mem_free_ptr) char *login_url = client_login_url(client.redirect_uri, client.id);
+
+		/* The mark ends what would be a loop where a proxy changes Host. */
+		strbuf_printf(&ret_redirect->url, "%s?redirected=1", login_url);
+		ret_redirect->sets_cookie = false;
+		return ERR_OK;
+	}
+	ret_redirect->sets_cookie = true;
+	ret_redirect->cookie_is_secure = url.is_https;
+	return put_consent_url(domain, login, &client, &ret_redirect->url);
+}
+
+void consent_release(struct consent *consent)
+{
+	free(consent->oauth_client_id);
+	free(consent->branch_id);
+	secret_release(&consent->access_token);
+	*consent = (struct consent){ 0 };
+}
+
+/* Uses the state up with whichever of the browser's cookies it began with. One row, or
+ * ERR_INVALID_STATE. */
+static enum err consume_state(const struct domain *domain, const struct login_callback *callback,
+			      struct db_query *query)
+{
+	char state_hash[HASH_TEXT_SIZE], browser_hash[HASH_TEXT_SIZE];
+	enum err err;
+
+	query->result = NULL;
+	if (!is_nonce(callback->state))
+		return ERR_INVALID_STATE;
+	err = hash_text(callback->state, state_hash);
+	for (int i = 0; !err && i < 2; i++) {
+		if (!is_nonce(callback->cookies[i]))
+			continue;
+		err = hash_text(callback->cookies[i], browser_hash);
+		if (err)
+			return err;
+		login_consume_query(query, state_hash, browser_hash);
+		err = db_exec(domain->db, query, clock_monotonic_ms() + DB_CALL_MS);
+		if (!err && db_rows(query))
+			return ERR_OK;
+		db_query_release(query);
+	}
+	return err ? err : ERR_INVALID_STATE;
+}
+
+/* Does the space-separated list @granted hold every scope of @wanted? */
+static bool scope_covers(const char *granted, const char *wanted)
+{
+	CLEANUP(mem_free_ptr) char *copy = mem_strdup(wanted);
+	char *save = NULL;
+
+	for (char *scope = strtok_r(copy, " ", &save); scope; scope = strtok_r(NULL, " ", &save)) {
+		size_t len = strlen(scope);
+		const char *at = granted;
+
+		while ((at = strstr(at, scope))) {
+			if ((at == granted || at[-1] == ' ') && (!at[len] || at[len] == ' '))
+				break;
+			at++;
+		}
+		if (!at)
+			return false;
+	}
+	return true;
+}
+
+static enum err exchange_code(const struct domain *domain, const struct login_callback *callback,
+			      const struct login_row *login, struct token_answer *answer,
+			      struct problem *problem)
+{
+	struct provider_failure failure = { 0 };
+	enum err err = token_endpoint_exchange(domain->google, login->client_id, login->client_secret,
+					       callback->code, login->code_verifier,
+					       login->redirect_uri, answer, &failure);
+
+	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s", failure.code);
+	/* Here it is about the code, which was used, is too old, or is another client's. */
+	if (err == ERR_REAUTHORIZATION_REQUIRED)
+		return ERR_PROVIDER_ERROR;
+	if (err == ERR_PROVIDER_UNAVAILABLE)
+		problem->retry_after_s = failure.retry_after_s > 0 ? (int)failure.retry_after_s : 5;
+	if (err)
+		return err;
+	/* RFC 6749 section 5.1: without a scope it is what was asked for. */
+	if (answer->scope && !scope_covers(answer->scope, domain->config->google_scope))
+		return ERR_INSUFFICIENT_SCOPE;
+	if (!secret_is_set(&answer->refresh_token)) {
+		snprintf(problem->provider_error, sizeof(problem->provider_error), "no_refresh_token");
+		return ERR_PROVIDER_ERROR;
+	}
+	return ERR_OK;
+}
+
+/* The code is used up: as long as there is time, a database that is away is waited for. */
+static enum err store_grant(const struct domain *domain, const struct login_callback *callback,
+			    const struct login_row *login, const struct token_answer *answer,
+			    struct consent *ret_consent)
+{
+	int64_t expires_at_us = login->now_us + answer->expires_in_s * US_PER_S;
+	struct token_update update = {
+		.client_id = login->id,
+		.access_token = answer->access_token.data,
+		.refresh_token = answer->refresh_token.data,
+		.token_type = answer->token_type,
+		.scope = answer->scope ? answer->scope : domain->config->google_scope,
+		.expires_at_us = expires_at_us,
+		.refresh_began_at_us = login->now_us,
+		.refresh_due_at_us = token_due_at(domain, login->now_us, expires_at_us),
+	};
+	enum err err;
+
+	for (;;) {
+		err = token_store_grant(domain->db, &update, clock_left_ms(callback->deadline_ms));
+		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(callback->deadline_ms - DB_CALL_MS))
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+	}
+	if (err == ERR_DB_NO_ROW)
+		return ERR_CLIENT_NOT_FOUND;
+	if (err)
+		return err == ERR_DB_LOCKED ? ERR_REFRESH_IN_PROGRESS : err;
+	ret_consent->oauth_client_id = mem_strdup(login->client_id);
+	ret_consent->branch_id = mem_strdup(login->branch_id);
+	ret_consent->expires_at_us = expires_at_us;
+	secret_set(&ret_consent->access_token, answer->access_token.data);
+	return ERR_OK;
+}
+
+static enum err check_callback(const struct domain *domain, const struct login_callback *callback,
+			       const struct login_row *login, struct problem *problem)
+{
+	if (login->is_expired)
+		return ERR_INVALID_STATE;
+	if (!login->is_active)
+		return ERR_CLIENT_INACTIVE;
+	/* RFC 9207 section 2.4; Google sends iss without saying so in its metadata. */
+	if (callback->iss && strcmp(callback->iss, domain->config->google_issuer) != 0)
+		return ERR_ISSUER_MISMATCH;
+	if (callback->error) {
+		if (provider_code_is_plain(callback->error))
+			snprintf(problem->provider_error, sizeof(problem->provider_error), "%s",
+				 callback->error);
+		return ERR_PROVIDER_DENIED;
+	}
+	return callback->code && *callback->code ? ERR_OK : ERR_MALFORMED_REQUEST;
+}
+
+enum err login_finish(const struct domain *domain, const struct login_callback *callback,
+		      struct consent *ret_consent, struct problem *problem)
+{
+	CLEANUP(token_answer_release) struct token_answer answer = { 0 };
+	CLEANUP(db_query_release) struct db_query query;
+	struct login_row login;
+	enum err err = consume_state(domain, callback, &query);
+
+	if (err)
+		return err;
+	login_row(&query, &login);
+	problem_set_login_url(problem, login.redirect_uri, login.id);
+	err = check_callback(domain, callback, &login, problem);
+	if (!err)
+		err = exchange_code(domain, callback, &login, &answer, problem);
+	if (!err)
+		err = store_grant(domain, callback, &login, &answer, ret_consent);
+	return err;
+}

@@ -1,0 +1,118 @@
+#include "domain/client.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "domain/validate.h"
+#include "google/url.h"
+
+#include "base/banned.h"
+
+char *client_login_url(const char *redirect_uri, int64_t id)
+{
+	static const char callback[] = "/auth/callback";
+	CLEANUP(url_release) struct url url = { 0 };
+	CLEANUP(strbuf_release) struct strbuf text = STRBUF_INIT(2048);
+	size_t path_len, prefix_len = 0;
+
+	if (url_parse(redirect_uri, &url))
+		return NULL;
+	path_len = strlen(url.path);
+	if (path_len >= sizeof(callback) - 1 &&
+	    !strcmp(url.path + path_len - (sizeof(callback) - 1), callback))
+		prefix_len = path_len - (sizeof(callback) - 1);
+	strbuf_printf(&text, "%s%.*s/oauth/login/%" PRId64, url.prefix, (int)prefix_len, url.path, id);
+	return mem_strdup(text.data);
+}
+
+enum err client_register_ask(const struct domain *domain, struct json_object *body,
+			     struct db_query *query, struct problem *problem)
+{
+	bool production = domain->config->environment == ENVIRONMENT_PRODUCTION;
+	struct client_fields fields = { 0 };
+	enum err err = client_validate(body, production, &fields, problem);
+
+	if (!err)
+		client_insert_query(query, &fields);
+	return err;
+}
+
+enum err client_change_ask(const struct domain *domain, int64_t id, struct json_object *body,
+			   struct db_query *query, struct problem *problem)
+{
+	bool production = domain->config->environment == ENVIRONMENT_PRODUCTION;
+	struct client_fields fields = { 0 };
+	enum err err = client_validate_change(body, production, &fields, problem);
+
+	if (!err)
+		client_update_query(query, id, &fields);
+	return err;
+}
+
+void client_get_ask(int64_t id, struct db_query *query)
+{
+	client_by_id_query(query, id);
+}
+
+enum err client_answer(const struct db_query *query, struct client_row *ret_row)
+{
+	if (query->err == ERR_DB_CONFLICT)
+		return ERR_BRANCH_EXISTS;
+	if (query->err)
+		return query->err;
+	if (!db_rows(query))
+		return ERR_CLIENT_NOT_FOUND;
+	client_row(query, 0, ret_row);
+	return ERR_OK;
+}
+
+void client_page_ask(int64_t after, const char *search, int limit, char *pattern,
+		     struct db_query *query)
+{
+	char *out = pattern;
+
+	if (search) {
+		*out++ = '%';
+		for (; *search; search++) {
+			if (strchr("%_\\", *search))
+				*out++ = '\\';
+			*out++ = *search;
+		}
+		*out++ = '%';
+		*out = '\0';
+	}
+	client_page_query(query, after, search ? pattern : NULL, limit);
+}
+
+const char *client_token_state(const struct domain *domain, const struct client_row *row)
+{
+	int64_t left_us = row->expires_at_us - row->now_us;
+
+	if (!row->has_token)
+		return "none";
+	if (row->is_revoked)
+		return "revoked";
+	if (!row->is_valid)
+		return "reauthorization_required";
+	if (left_us <= 0)
+		return "expired";
+	return left_us <= domain->config->token_expiry_buffer_s * US_PER_S ? "expiring" : "valid";
+}
+
+enum err client_delete(const struct domain *domain, int64_t id)
+{
+	struct db_query query;
+	enum err err;
+
+	client_delete_query(&query, id);
+	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	if (!err && !db_rows(&query))
+		err = ERR_CLIENT_NOT_FOUND;
+	db_query_release(&query);
+	return err;
+}

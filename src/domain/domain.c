@@ -1,0 +1,60 @@
+#include "domain/domain.h"
+
+#include <stdlib.h>
+
+#include "crypto/random.h"
+#include "domain/client.h"
+
+#include "base/banned.h"
+
+enum err domain_init(struct domain *domain, const struct config *config, bool calls_provider)
+{
+	struct google_settings settings = {
+		.token_url = config->google_token_url,
+		.revoke_url = config->google_revoke_url,
+		.ca_file = config->google_ca_file,
+		.timeout_ms = config->google_timeout_ms,
+	};
+	unsigned int seed;
+	enum err err = random_bytes(&seed, sizeof(seed));
+
+	*domain = (struct domain){ .config = config };
+	/* For jitter; workers forked from one master must not draw the same. */
+	srandom(seed);
+	if (!err && calls_provider)
+		err = google_new(&settings, &domain->google);
+	if (!err)
+		domain->db = db_new(config->database_url.data);
+	return err;
+}
+
+void domain_release(struct domain *domain)
+{
+	google_free(domain->google);
+	db_free(domain->db);
+	*domain = (struct domain){ 0 };
+}
+
+void problem_release(struct problem *problem)
+{
+	free(problem->login_url);
+	json_object_put(problem->faults);
+	*problem = (struct problem){ 0 };
+}
+
+void problem_set_login_url(struct problem *problem, const char *redirect_uri, int64_t client_id)
+{
+	free(problem->login_url);
+	problem->login_url = client_login_url(redirect_uri, client_id);
+}
+
+void problem_add_fault(struct problem *problem, const char *field, const char *message)
+{
+	struct json_object *fault = json_object_new_object();
+
+	json_add_string(fault, "field", field);
+	json_add_string(fault, "message", message);
+	if (!problem->faults)
+		problem->faults = json_object_new_array();
+	json_object_array_add(problem->faults, fault);
+}

@@ -1,0 +1,341 @@
+#include "domain/refresh.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_MAX_MS 300000
+/* However long the provider asks for, it is asked again after a day. */
+#define RETRY_AFTER_MAX_S 86400
+/* A forced refresh is not done more often than this. */
+#define FORCED_EVERY_US (1 * US_PER_S)
+
+/* One refresh while its row is locked. */
+struct attempt {
+	const struct domain *domain;
+	const struct refresh_call *call;
+	struct token_lock lock;
+	struct token_answer answer;
+	struct provider_failure failure;
+	struct problem *problem;
+};
+
+/* In the database's clock: when the caller came. Only a duration is taken from this host. */
+static int64_t arrived_us(const struct refresh_call *call, const struct token_row *row)
+{
+	return row->now_us - (clock_monotonic_ms() - call->arrived_ms) * 1000;
+}
+
+static int64_t wait_until_ms(const struct domain *domain, const struct refresh_call *call)
+{
+	return call->arrived_ms + domain->config->refresh_wait_ms;
+}
+
+static int idle_timeout_ms(const struct domain *domain)
+{
+	return domain->config->google_timeout_ms + 5000;
+}
+
+/* What a reader gets for the row as it is, or ERR_AGAIN when it must be refreshed first. */
+static enum err answer_of_row(const struct token_row *row, const struct refresh_call *call,
+			      struct token *ret_token, struct problem *problem)
+{
+	switch (token_judge(row, call->wish)) {
+	case TOKEN_WANTS_REFRESH:
+	case TOKEN_NEEDS_REFRESH:
+		return ERR_AGAIN;
+	case TOKEN_BACKING_OFF:
+		return token_stored_error(row, problem);
+	case TOKEN_FRESH:
+	case TOKEN_LEFT_ALONE:
+		break;
+	}
+	token_from_row(row, call->wish, ret_token);
+	return ERR_OK;
+}
+
+/*
+ * The same for a forced refresh, under the lock. One that began after this call arrived, or
+ * within the last second, counts as this call's, with its outcome. Our own backoff does not
+ * hold it, the provider's Retry-After does.
+ */
+static enum err answer_of_row_forced(const struct token_row *row, const struct refresh_call *call,
+				     struct token *ret_token, struct problem *problem)
+{
+	bool counts = row->refresh_began_at_us > arrived_us(call, row) ||
+		      row->now_us - row->refresh_began_at_us < FORCED_EVERY_US;
+
+	if (row->provider_retry_at_us > row->now_us || (counts && row->refresh_error))
+		return token_stored_error(row, problem);
+	if (!counts || row->expires_at_us <= row->now_us)
+		return ERR_AGAIN;
+	token_from_row(row, call->wish, ret_token);
+	return ERR_OK;
+}
+
+/* Doubling from a second, a quarter of jitter either way. */
+static int64_t backoff_us(int failures)
+{
+	int64_t ms = failures < 9 ? (int64_t)BACKOFF_FIRST_MS << failures : BACKOFF_MAX_MS;
+
+	if (ms > BACKOFF_MAX_MS)
+		ms = BACKOFF_MAX_MS;
+	ms = ms * 3 / 4 + random() % (ms / 2 + 1);
+	return (ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms) * 1000;
+}
+
+/* Writes the failure into the locked row and commits. */
+static enum err store_failure(struct attempt *attempt, enum err err)
+{
+	const struct token_row *row = &attempt->lock.row;
+	int64_t retry_after_s = attempt->failure.retry_after_s;
+	/* The call took its time: count from now, still in the database's clock. */
+	int64_t now_us = row->now_us + (clock_monotonic_ms() - attempt->lock.locked_at_ms) * 1000;
+	struct token_failure failure = {
+		.client_id = row->client_id,
+		.refresh_error = err_info(err)->code,
+		.provider_error = attempt->failure.code,
+		.grant_is_dead = err == ERR_REAUTHORIZATION_REQUIRED,
+		.refresh_retry_at_us = now_us + backoff_us(row->refresh_failures),
+		.refresh_began_at_us = row->now_us,
+		.refresh_token = attempt->answer.refresh_token.data,
+	};
+	struct db_query query;
+	enum err db_err;
+
+	if (retry_after_s > RETRY_AFTER_MAX_S)
+		retry_after_s = RETRY_AFTER_MAX_S;
+	if (retry_after_s > 0)
+		failure.provider_retry_at_us = now_us + retry_after_s * US_PER_S;
+	token_failed_query(&query, &failure);
+	db_err = token_lock_run(&attempt->lock, &query);
+	if (!db_err)
+		db_err = token_lock_commit(&attempt->lock);
+	db_query_release(&query);
+	return db_err;
+}
+
+/* Tells the caller what a failed refresh means for it: the token while it works. */
+static enum err answer_failure(struct attempt *attempt, enum err err, struct token *ret_token)
+{
+	struct token_row row = attempt->lock.row;
+	struct problem *problem = attempt->problem;
+
+	row.now_us += (clock_monotonic_ms() - attempt->lock.locked_at_ms) * 1000;
+	if (err != ERR_REAUTHORIZATION_REQUIRED && !attempt->call->forced && row.expires_at_us > row.now_us) {
+		row.refresh_error = err_info(err)->code;
+		token_from_row(&row, attempt->call->wish, ret_token);
+		return ERR_OK;
+	}
+	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s", attempt->failure.code);
+	if (err == ERR_REAUTHORIZATION_REQUIRED)
+		problem_set_login_url(problem, row.redirect_uri, row.client_id);
+	else
+		problem->retry_after_s = attempt->failure.retry_after_s > 0
+						 ? (int)attempt->failure.retry_after_s
+						 : BACKOFF_FIRST_MS / 1000;
+	return err;
+}
+
+/*
+ * The database went away between the provider's answer and our commit. What the provider gave
+ * must not be lost: store it where the row is still the one that was locked, until the deadline.
+ */
+static enum err settle(struct attempt *attempt, const struct token_update *update)
+{
+	const struct domain *domain = attempt->domain;
+	struct db_query query;
+	enum err err = ERR_DATABASE_UNAVAILABLE;
+
+	while (err == ERR_DATABASE_UNAVAILABLE && clock_left_ms(attempt->call->deadline_ms) > 0) {
+		token_refreshed_query(&query, update, attempt->lock.row.grant_version);
+		err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+		if (!err && !db_rows(&query))
+			err = ERR_DB_NO_ROW;
+		db_query_release(&query);
+		if (err == ERR_DATABASE_UNAVAILABLE)
+			nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+	}
+	if (err != ERR_DB_NO_ROW)
+		return err;
+	/* Changed meanwhile: by our own COMMIT, whose answer was lost, or by a newer grant. */
+	token_by_client_query(&query, update->client_id);
+	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	if (!err && db_rows(&query)) {
+		struct token_row row;
+
+		token_row(&query, 0, &row);
+		if (!row.exists || strcmp(row.access_token, update->access_token) != 0)
+			err = ERR_REFRESH_IN_PROGRESS;
+	}
+	db_query_release(&query);
+	return err;
+}
+
+/* Writes what the provider gave into the locked row, commits, and answers it. */
+static enum err store_success(struct attempt *attempt, struct token *ret_token)
+{
+	const struct token_row *row = &attempt->lock.row;
+	struct token_answer *answer = &attempt->answer;
+	/* The lifetime counts from before the request was sent. */
+	int64_t expires_at_us = row->now_us + answer->expires_in_s * US_PER_S;
+	struct token_update update = {
+		.client_id = row->client_id,
+		.access_token = answer->access_token.data,
+		.refresh_token = answer->refresh_token.data,
+		.token_type = answer->token_type,
+		.scope = answer->scope,
+		.expires_at_us = expires_at_us,
+		.refresh_began_at_us = row->now_us,
+		.refresh_due_at_us = token_due_at(attempt->domain, row->now_us, expires_at_us),
+	};
+	struct token_row fresh = *row;
+	struct db_query query;
+	enum err err;
+
+	token_refreshed_query(&query, &update, row->grant_version);
+	err = token_lock_run(&attempt->lock, &query);
+	if (!err)
+		err = token_lock_commit(&attempt->lock);
+	db_query_release(&query);
+	if (err == ERR_DATABASE_UNAVAILABLE)
+		err = settle(attempt, &update);
+	if (err)
+		return err;
+	fresh.access_token = update.access_token;
+	fresh.token_type = update.token_type;
+	fresh.scope = update.scope ? update.scope : row->scope;
+	fresh.expires_at_us = expires_at_us;
+	fresh.refresh_error = NULL;
+	token_from_row(&fresh, attempt->call->wish, ret_token);
+	return ERR_OK;
+}
+
+/* The caller has waited long enough: the token that still works, or "in progress". */
+static void answer_early(void *arg)
+{
+	struct attempt *attempt = arg;
+	const struct token_row *row = &attempt->lock.row;
+	CLEANUP(token_release) struct token token = { 0 };
+	enum err err = ERR_OK;
+
+	if (row->expires_at_us > row->now_us && !attempt->call->forced) {
+		token_from_row(row, attempt->call->wish, &token);
+	} else {
+		err = ERR_REFRESH_IN_PROGRESS;
+		attempt->problem->retry_after_s = 1;
+	}
+	attempt->call->early(attempt->call->early_arg, err, &token, attempt->problem);
+}
+
+static struct google_alarm alarm_of(struct attempt *attempt)
+{
+	const struct token_row *row = &attempt->lock.row;
+	bool soft = row->expires_at_us > row->now_us && !attempt->call->forced;
+	struct google_alarm alarm = {
+		.at_ms = wait_until_ms(attempt->domain, attempt->call),
+		.arg = attempt,
+	};
+
+	if (attempt->call->early)
+		alarm.fn = answer_early;
+	if (soft && alarm.at_ms > attempt->call->arrived_ms + REFRESH_SOFT_WAIT_MS)
+		alarm.at_ms = attempt->call->arrived_ms + REFRESH_SOFT_WAIT_MS;
+	return alarm;
+}
+
+/* The row is locked and needs a new token. */
+static enum err call_provider(struct attempt *attempt, struct token *ret_token)
+{
+	const struct domain *domain = attempt->domain;
+	const struct token_row *row = &attempt->lock.row;
+	struct google_alarm alarm = alarm_of(attempt);
+	enum err err, db_err;
+
+	/* Begun only when it can be finished: with a provider that rotates refresh tokens, an
+	 * answer that nobody waits for is a lost grant. */
+	if (clock_left_ms(attempt->call->deadline_ms) < domain->config->google_timeout_ms + DB_CALL_MS) {
+		attempt->problem->retry_after_s = 1;
+		return ERR_REFRESH_IN_PROGRESS;
+	}
+	err = token_endpoint_refresh(domain->google, row->oauth_client_id, row->oauth_client_secret,
+				     row->refresh_token, &alarm, &attempt->answer, &attempt->failure);
+	if (!err)
+		return store_success(attempt, ret_token);
+	if (err == ERR_INTERNAL)
+		return err;
+	db_err = store_failure(attempt, err);
+	return db_err ? db_err : answer_failure(attempt, err, ret_token);
+}
+
+static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
+{
+	const struct token_row *row = &attempt->lock.row;
+	enum err err = token_check(row, attempt->problem);
+
+	if (!err)
+		err = attempt->call->forced
+			      ? answer_of_row_forced(row, attempt->call, ret_token, attempt->problem)
+			      : answer_of_row(row, attempt->call, ret_token, attempt->problem);
+	return err == ERR_AGAIN ? call_provider(attempt, ret_token) : err;
+}
+
+/* Takes the lock; a reader whose token still works does not wait for it. */
+static enum err refresh_row(const struct domain *domain, const struct refresh_call *call,
+			    const struct token_row *seen, struct token *ret_token,
+			    struct problem *problem)
+{
+	struct attempt attempt = { .domain = domain, .call = call, .problem = problem };
+	bool works = seen->expires_at_us > seen->now_us;
+	int wait_ms = works && !call->forced ? 0 : clock_left_ms(wait_until_ms(domain, call));
+	enum err err;
+
+	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain), &attempt.lock);
+	if (err == ERR_DB_LOCKED && works && !call->forced) {
+		token_from_row(seen, call->wish, ret_token);
+		return ERR_OK;
+	}
+	if (err == ERR_DB_LOCKED) {
+		problem->retry_after_s = 1;
+		return ERR_REFRESH_IN_PROGRESS;
+	}
+	if (err)
+		return err == ERR_DB_NO_ROW ? ERR_CLIENT_NOT_FOUND : err;
+	err = refresh_locked(&attempt, ret_token);
+	token_lock_release(&attempt.lock);
+	token_answer_release(&attempt.answer);
+	return err;
+}
+
+enum err refresh_get(const struct domain *domain, const struct refresh_call *call,
+		     struct token *ret_token, struct problem *problem)
+{
+	struct token_row row;
+	struct db_query query;
+	enum err err;
+
+	if (call->branch_id)
+		token_by_branch_query(&query, call->branch_id);
+	else
+		token_by_client_query(&query, call->client_id);
+	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	if (!err && !db_rows(&query))
+		err = call->branch_id ? ERR_BRANCH_NOT_FOUND : ERR_CLIENT_NOT_FOUND;
+	if (!err) {
+		token_row(&query, 0, &row);
+		err = token_check(&row, problem);
+	}
+	if (!err)
+		err = call->forced ? ERR_AGAIN : answer_of_row(&row, call, ret_token, problem);
+	if (err == ERR_AGAIN)
+		err = refresh_row(domain, call, &row, ret_token, problem);
+	db_query_release(&query);
+	return err;
+}

@@ -1,0 +1,42 @@
+/*
+ * Refreshing a grant: one row lock, held across the call to the provider, committed before
+ * anything is answered. Readers, forced refreshes and the refreshers all come through here.
+ */
+#ifndef DOMAIN_REFRESH_H
+#define DOMAIN_REFRESH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "domain/token.h"
+
+/* The most that the holder of a token that still works is made to wait for a newer one. */
+#define REFRESH_SOFT_WAIT_MS 1000
+
+/* Told once, before the call itself returns, when its caller has waited long enough; the
+ * refresh goes on. @token is set when @err is ERR_OK. */
+typedef void refresh_early_fn(void *arg, enum err err, const struct token *token,
+			      struct problem *problem);
+
+struct refresh_call {
+	const char *branch_id; /* NULL: @client_id counts */
+	int64_t client_id;
+	struct token_wish wish;
+	bool forced;           /* whatever is left of the token */
+	int64_t arrived_ms;    /* monotonic: when the caller came */
+	int64_t deadline_ms;   /* monotonic: when this worker must be done */
+	refresh_early_fn *early;
+	void *early_arg;
+};
+
+/*
+ * Gives the token of a branch, refreshed where it needs that.
+ * ERR_BRANCH_NOT_FOUND (ERR_CLIENT_NOT_FOUND), token_check()'s; ERR_REFRESH_IN_PROGRESS: not in
+ * the time that a caller waits; ERR_REAUTHORIZATION_REQUIRED, ERR_CLIENT_CREDENTIALS_REJECTED,
+ * ERR_PROVIDER_ERROR, ERR_PROVIDER_UNAVAILABLE: the refresh failed and there is no token that
+ * works; ERR_DATABASE_UNAVAILABLE. @ret_token begins as { 0 }.
+ */
+MUST_CHECK enum err refresh_get(const struct domain *domain, const struct refresh_call *call,
+				struct token *ret_token, struct problem *problem);
+
+#endif

@@ -1,0 +1,171 @@
+#include "google/google.h"
+
+#include <stdlib.h>
+
+#include <curl/curl.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+
+struct google {
+	struct google_settings settings;
+	CURLM *multi;
+	CURL *easy;
+	struct curl_slist *headers;
+};
+
+void google_answer_init(struct google_answer *answer)
+{
+	*answer = (struct google_answer){ 0 };
+	strbuf_init(&answer->body, GOOGLE_ANSWER_MAX);
+}
+
+void google_answer_release(struct google_answer *answer)
+{
+	strbuf_release(&answer->body);
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct strbuf *body = arg;
+
+	strbuf_put(body, data, size * count);
+	/* Another number than was given makes libcurl end the transfer. */
+	return strbuf_ok(body) ? size * count : 0;
+}
+
+static bool set_options(struct google *google)
+{
+	CURL *easy = google->easy;
+	bool ok = true;
+
+	ok &= !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	ok &= !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)google->settings.timeout_ms);
+	ok &= !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)google->settings.timeout_ms);
+	ok &= !curl_easy_setopt(easy, CURLOPT_USERAGENT, "token-service/" PACKAGE_VERSION);
+	ok &= !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, google->headers);
+	ok &= !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	ok &= !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	if (google->settings.ca_file)
+		ok &= !curl_easy_setopt(easy, CURLOPT_CAINFO, google->settings.ca_file);
+	return ok;
+}
+
+enum err google_new(const struct google_settings *settings, struct google **ret_google)
+{
+	struct google *google = mem_alloc(sizeof(*google));
+
+	google->settings = *settings;
+	google->multi = curl_multi_init();
+	google->easy = curl_easy_init();
+	google->headers = curl_slist_append(NULL, "Accept: application/json");
+	if (!google->multi || !google->easy || !google->headers || !set_options(google)) {
+		google_free(google);
+		return ERR_INTERNAL;
+	}
+	*ret_google = google;
+	return ERR_OK;
+}
+
+void google_free(struct google *google)
+{
+	if (!google)
+		return;
+	curl_easy_cleanup(google->easy);
+	if (google->multi)
+		curl_multi_cleanup(google->multi);
+	curl_slist_free_all(google->headers);
+	free(google);
+}
+
+const struct google_settings *google_settings(const struct google *google)
+{
+	return &google->settings;
+}
+
+static void ring(struct google_alarm *alarm)
+{
+	if (!alarm || !alarm->fn || clock_left_ms(alarm->at_ms) > 0)
+		return;
+	alarm->fn(alarm->arg);
+	alarm->fn = NULL;
+}
+
+/* Drives the one transfer to its end; libcurl's own timeout bounds it. */
+static CURLcode transfer(struct google *google, struct google_alarm *alarm)
+{
+	int running = 1, left;
+
+	for (;;) {
+		int wait_ms = 1000;
+		CURLMsg *msg;
+
+		if (curl_multi_perform(google->multi, &running) != CURLM_OK)
+			return CURLE_FAILED_INIT;
+		ring(alarm);
+		msg = curl_multi_info_read(google->multi, &left);
+		if (msg && msg->msg == CURLMSG_DONE)
+			return msg->data.result;
+		if (!running)
+			return CURLE_FAILED_INIT;
+		if (alarm && alarm->fn && clock_left_ms(alarm->at_ms) < wait_ms)
+			wait_ms = clock_left_ms(alarm->at_ms) + 1;
+		if (curl_multi_poll(google->multi, NULL, 0, wait_ms, NULL) != CURLM_OK)
+			return CURLE_FAILED_INIT;
+	}
+}
+
+static const char *code_of(CURLcode result)
+{
+	switch (result) {
+	case CURLE_OPERATION_TIMEDOUT:
+		return "timeout";
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return "host_not_found";
+	case CURLE_COULDNT_CONNECT:
+		return "connection_refused";
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_ISSUER_ERROR:
+		return "tls_failed";
+	default:
+		return "connection_lost";
+	}
+}
+
+enum err google_post(struct google *google, const char *url, const char *form,
+		     struct google_alarm *alarm, struct google_answer *ret_answer,
+		     const char **ret_code)
+{
+	curl_off_t retry_after = 0;
+	CURLcode result;
+	long status = 0;
+
+	if (curl_easy_setopt(google->easy, CURLOPT_URL, url) ||
+	    curl_easy_setopt(google->easy, CURLOPT_POSTFIELDS, form) ||
+	    curl_easy_setopt(google->easy, CURLOPT_WRITEDATA, &ret_answer->body) ||
+	    curl_multi_add_handle(google->multi, google->easy) != CURLM_OK)
+		return ERR_INTERNAL;
+	result = transfer(google, alarm);
+	curl_multi_remove_handle(google->multi, google->easy);
+	/* Borrowed only for the call, and the form holds secrets. */
+	curl_easy_setopt(google->easy, CURLOPT_POSTFIELDS, "");
+	if (!strbuf_ok(&ret_answer->body))
+		return ERR_PROVIDER_ERROR;
+	if (result != CURLE_OK) {
+		*ret_code = code_of(result);
+		return ERR_PROVIDER_UNAVAILABLE;
+	}
+	curl_easy_getinfo(google->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(google->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	ret_answer->status = (int)status;
+	ret_answer->retry_after_s = retry_after;
+	return ERR_OK;
+}

@@ -1,0 +1,61 @@
+/*
+ * Calls to the provider; this folder is the only user of libcurl.
+ *
+ * One handle for each worker: it keeps the TLS connection alive between calls.
+ */
+#ifndef GOOGLE_GOOGLE_H
+#define GOOGLE_GOOGLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/strbuf.h"
+
+#define GOOGLE_ANSWER_MAX 65536
+
+/* All strings are borrowed. */
+struct google_settings {
+	const char *token_url;
+	const char *revoke_url;
+	const char *ca_file; /* NULL: the system's */
+	int timeout_ms;      /* the whole deadline of one call */
+};
+
+struct google;
+
+/* ERR_INTERNAL: libcurl refused. */
+MUST_CHECK enum err google_new(const struct google_settings *settings, struct google **ret_google);
+void google_free(struct google *google);
+const struct google_settings *google_settings(const struct google *google);
+
+/* Something else to do while a call is under way: fn(arg) once, when the monotonic clock
+ * passes @at_ms. The call goes on. */
+struct google_alarm {
+	int64_t at_ms;
+	void (*fn)(void *arg); /* NULL: nothing to do */
+	void *arg;
+};
+
+struct google_answer {
+	int status;
+	int64_t retry_after_s; /* 0: the provider named none */
+	struct strbuf body;
+};
+
+/*
+ * POSTs the form @form (application/x-www-form-urlencoded) to @url and reads the whole answer;
+ * redirects are not followed.
+ * ERR_PROVIDER_UNAVAILABLE: no whole answer by the deadline; @ret_code gets a short code that
+ * says why. ERR_PROVIDER_ERROR: the answer was over GOOGLE_ANSWER_MAX.
+ * @ret_answer was initialised by google_answer_init() and is released by the caller either way.
+ */
+MUST_CHECK enum err google_post(struct google *google, const char *url, const char *form,
+				struct google_alarm *alarm, struct google_answer *ret_answer,
+				const char **ret_code);
+
+void google_answer_init(struct google_answer *answer);
+void google_answer_release(struct google_answer *answer);
+
+#endif

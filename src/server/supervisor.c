@@ -1,0 +1,348 @@
+#include "server/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "server/board.h"
+#include "server/listener.h"
+#include "server/worker.h"
+
+#include "base/banned.h"
+
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_MAX_MS 10000
+#define ALIVE_MS 30000 /* a worker that lived so long begins its backoff anew */
+#define TERM_TO_KILL_MS 1000
+#define TICK_MS 200
+/* Room for the workers of an older configuration that still drain. */
+#define GENERATIONS 3
+
+/* A place that is to be filled with a worker. */
+struct place {
+	enum worker_kind kind;
+	pid_t pid; /* 0: empty */
+	int64_t start_at_ms;
+	int backoff_ms;
+};
+
+/* A process that runs, whether it still has a place or drains. */
+struct child {
+	pid_t pid; /* 0: free */
+	struct board_slot *slot;
+	int64_t started_ms;
+	int64_t kill_at_ms; /* 0: not asked to stop */
+};
+
+struct supervisor {
+	struct config config;
+	const char *env_file;
+	struct log log;
+	struct listeners listeners;
+	struct board *board;
+	struct place *places;
+	size_t nplaces;
+	struct child *children; /* as many as the board has slots */
+	sigset_t signals;
+	bool stopping;
+	int exit_status;
+};
+
+static int drain_ms(const struct supervisor *sup)
+{
+	return 2 * sup->config.google_timeout_ms + 6000;
+}
+
+static const char *kind_name(enum worker_kind kind)
+{
+	return kind == WORKER_EXCHANGE ? "exchange" : "database";
+}
+
+static struct log log_of(const struct config *config)
+{
+	return (struct log){
+		.level = (enum log_level)config->log_level,
+		.format = (enum log_format)config->log_format,
+		.fd = STDERR_FILENO,
+	};
+}
+
+/* Empty places for what the configuration asks for. */
+static void make_places(struct supervisor *sup)
+{
+	size_t ndatabase = (size_t)sup->config.database_workers;
+
+	free(sup->places);
+	sup->nplaces = ndatabase + (size_t)sup->config.exchange_workers;
+	sup->places = mem_alloc(sup->nplaces * sizeof(*sup->places));
+	for (size_t i = 0; i < sup->nplaces; i++)
+		sup->places[i].kind = i < ndatabase ? WORKER_DATABASE : WORKER_EXCHANGE;
+}
+
+static void run_child(struct supervisor *sup, struct board_slot *slot, pid_t master_pid)
+{
+	struct worker worker = {
+		.config = &sup->config,
+		.log = &sup->log,
+		.board = sup->board,
+		.slot = slot,
+		.listen_fd = slot->kind == WORKER_EXCHANGE ? sup->listeners.exchange_fd
+							   : sup->listeners.database_fd,
+		.master_pid = master_pid,
+	};
+
+	/* A lock belongs to all who have the descriptor open: the workers must not outlive it. */
+	close(sup->listeners.dir_fd);
+	worker_main(&worker);
+}
+
+static struct child *free_child(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->board->count; i++) {
+		if (!sup->children[i].pid)
+			return &sup->children[i];
+	}
+	return NULL;
+}
+
+static void back_off(struct place *place)
+{
+	place->backoff_ms = place->backoff_ms ? place->backoff_ms * 2 : BACKOFF_FIRST_MS;
+	if (place->backoff_ms > BACKOFF_MAX_MS)
+		place->backoff_ms = BACKOFF_MAX_MS;
+	place->start_at_ms = clock_monotonic_ms() + place->backoff_ms;
+}
+
+static void start_worker(struct supervisor *sup, struct place *place)
+{
+	struct board_slot *slot = board_take(sup->board, place->kind);
+	struct child *child = free_child(sup);
+	pid_t master_pid = getpid(), pid;
+
+	if (!slot || !child) { /* three generations drain at once: wait for the oldest */
+		if (slot)
+			board_slot_free(slot);
+		back_off(place);
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		run_child(sup, slot, master_pid);
+	if (pid < 0) {
+		LOG(&sup->log, LOG_ERROR, "cannot fork", LOG_STR("reason", strerror(errno)));
+		board_slot_free(slot);
+		back_off(place);
+		return;
+	}
+	place->pid = pid;
+	*child = (struct child){ .pid = pid, .slot = slot, .started_ms = clock_monotonic_ms() };
+	LOG(&sup->log, LOG_DEBUG, "worker started", LOG_STR("pool", kind_name(place->kind)),
+	    LOG_NUM("pid", pid));
+}
+
+static void start_due(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->nplaces && !sup->stopping; i++) {
+		if (!sup->places[i].pid && !clock_left_ms(sup->places[i].start_at_ms))
+			start_worker(sup, &sup->places[i]);
+	}
+}
+
+static void stop_child(struct child *child, int kill_in_ms)
+{
+	if (!child->pid || child->kill_at_ms)
+		return;
+	child->kill_at_ms = clock_monotonic_ms() + kill_in_ms;
+	kill(child->pid, SIGTERM);
+}
+
+static void stop_all(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->board->count; i++)
+		stop_child(&sup->children[i], drain_ms(sup));
+}
+
+static void log_death(struct supervisor *sup, const struct child *child, int status)
+{
+	const char *pool = kind_name((enum worker_kind)child->slot->kind);
+
+	if (WIFSIGNALED(status))
+		LOG(&sup->log, LOG_ERROR, "worker killed", LOG_STR("pool", pool),
+		    LOG_NUM("pid", child->pid), LOG_NUM("signal", WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != WORKER_EXIT_OK)
+		LOG(&sup->log, LOG_ERROR, "worker failed", LOG_STR("pool", pool),
+		    LOG_NUM("pid", child->pid), LOG_NUM("status", WEXITSTATUS(status)));
+}
+
+static void empty_place(struct supervisor *sup, const struct child *child)
+{
+	for (size_t i = 0; i < sup->nplaces; i++) {
+		struct place *place = &sup->places[i];
+
+		if (place->pid != child->pid)
+			continue;
+		place->pid = 0;
+		if (clock_monotonic_ms() - child->started_ms >= ALIVE_MS)
+			place->backoff_ms = 0;
+		back_off(place);
+	}
+}
+
+static void reap(struct supervisor *sup)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (size_t i = 0; i < sup->board->count; i++) {
+			struct child *child = &sup->children[i];
+
+			if (child->pid != pid)
+				continue;
+			log_death(sup, child, status);
+			empty_place(sup, child);
+			board_slot_free(child->slot);
+			*child = (struct child){ 0 };
+		}
+		if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_CONFIG) {
+			sup->exit_status = WORKER_EXIT_CONFIG;
+			sup->stopping = true;
+			stop_all(sup);
+		}
+	}
+}
+
+/* A worker past the deadline of what it has in hand hangs: TERM, then KILL. */
+static void enforce_deadlines(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->board->count; i++) {
+		struct child *child = &sup->children[i];
+
+		if (!child->pid)
+			continue;
+		if (child->kill_at_ms && !clock_left_ms(child->kill_at_ms)) {
+			kill(child->pid, SIGKILL);
+		} else if (child->slot->deadline_ms && !clock_left_ms(child->slot->deadline_ms) &&
+			   !child->kill_at_ms) {
+			LOG(&sup->log, LOG_ERROR, "worker past its deadline", LOG_NUM("pid", child->pid));
+			stop_child(child, TERM_TO_KILL_MS);
+		}
+	}
+}
+
+/* New places first: the old workers go on until the new ones take over. */
+static void reload(struct supervisor *sup)
+{
+	struct config config;
+
+	if (config_load(sup->env_file, stderr, &config)) {
+		LOG(&sup->log, LOG_ERROR, "reload refused: the configuration has faults, the old one stays");
+		return;
+	}
+	config_release(&sup->config);
+	sup->config = config;
+	sup->log = log_of(&sup->config);
+	make_places(sup);
+	start_due(sup);
+	for (size_t i = 0; i < sup->board->count; i++) {
+		struct child *child = &sup->children[i];
+		bool has_place = false;
+
+		for (size_t k = 0; k < sup->nplaces; k++)
+			has_place |= sup->places[k].pid == child->pid;
+		if (!has_place)
+			stop_child(child, drain_ms(sup));
+	}
+	LOG(&sup->log, LOG_INFO, "reloaded");
+}
+
+static void on_signal(struct supervisor *sup, int signal_number)
+{
+	switch (signal_number) {
+	case SIGTERM:
+	case SIGINT:
+		if (!sup->stopping)
+			LOG(&sup->log, LOG_INFO, "stopping");
+		sup->stopping = true;
+		stop_all(sup);
+		break;
+	case SIGHUP:
+		if (!sup->stopping)
+			reload(sup);
+		break;
+	default: /* SIGCHLD: the loop reaps */
+		break;
+	}
+}
+
+static bool has_children(const struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->board->count; i++) {
+		if (sup->children[i].pid)
+			return true;
+	}
+	return false;
+}
+
+static void supervise(struct supervisor *sup)
+{
+	struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
+
+	while (!sup->stopping || has_children(sup)) {
+		int signal_number;
+
+		start_due(sup);
+		signal_number = sigtimedwait(&sup->signals, NULL, &tick);
+		if (signal_number > 0)
+			on_signal(sup, signal_number);
+		reap(sup);
+		enforce_deadlines(sup);
+	}
+}
+
+static void block_signals(struct supervisor *sup)
+{
+	sigemptyset(&sup->signals);
+	sigaddset(&sup->signals, SIGTERM);
+	sigaddset(&sup->signals, SIGINT);
+	sigaddset(&sup->signals, SIGHUP);
+	sigaddset(&sup->signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &sup->signals, NULL);
+}
+
+int supervisor_run(struct config *config, const char *env_file, const char *socket_dir)
+{
+	struct supervisor sup = { .config = *config, .env_file = env_file };
+	size_t capacity;
+
+	*config = (struct config){ 0 };
+	sup.log = log_of(&sup.config);
+	block_signals(&sup);
+	make_places(&sup);
+	capacity = sup.nplaces * GENERATIONS;
+	sup.exit_status = 1;
+	if (listeners_open(socket_dir, &sup.log, &sup.listeners)) {
+		sup.exit_status = 2;
+	} else if (!board_new(capacity, &sup.board)) {
+		sup.exit_status = 0;
+		sup.children = mem_alloc(capacity * sizeof(*sup.children));
+		LOG(&sup.log, LOG_INFO, "started", LOG_STR("version", PACKAGE_VERSION),
+		    LOG_NUM("database_workers", sup.config.database_workers),
+		    LOG_NUM("exchange_workers", sup.config.exchange_workers));
+		supervise(&sup);
+		LOG(&sup.log, LOG_INFO, "stopped");
+		listeners_close(&sup.listeners);
+	}
+	free(sup.children);
+	free(sup.places);
+	board_free(sup.board);
+	config_release(&sup.config);
+	return sup.exit_status;
+}

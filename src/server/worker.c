@@ -1,0 +1,131 @@
+#include "server/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "api/routes.h"
+#include "base/clock.h"
+#include "http/connection.h"
+
+#include "base/banned.h"
+
+/* Set by the signal handler, which has no arguments to reach anything else. */
+static volatile sig_atomic_t stopping;
+
+static void on_term(int signal_number)
+{
+	(void)signal_number;
+	stopping = 1;
+}
+
+bool worker_is_stopping(void)
+{
+	return stopping;
+}
+
+int worker_poll(struct pollfd *fds, size_t count, int timeout_ms)
+{
+	struct timespec timeout = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L };
+	sigset_t none;
+
+	sigemptyset(&none);
+	return ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, &none);
+}
+
+void worker_busy(struct worker *worker, int for_ms)
+{
+	worker->slot->deadline_ms = clock_monotonic_ms() + for_ms;
+}
+
+void worker_idle(struct worker *worker)
+{
+	worker->slot->deadline_ms = 0;
+}
+
+static bool exchange_is_free(const void *arg)
+{
+	const struct worker *worker = arg;
+
+	return board_has_idle(worker->board, WORKER_EXCHANGE);
+}
+
+struct call *worker_call_new(struct worker *worker)
+{
+	struct call *call = call_new();
+
+	call->domain = &worker->domain;
+	call->exchange_is_free = exchange_is_free;
+	call->exchange_arg = worker;
+	return call;
+}
+
+/* One line when the database goes away and one when it is back, not one for each call. */
+static void log_database(struct worker *worker, enum err err)
+{
+	bool lost = err == ERR_DATABASE_UNAVAILABLE;
+
+	if (lost == worker->database_lost)
+		return;
+	worker->database_lost = lost;
+	if (lost)
+		LOG(worker->log, LOG_ERROR, "database unavailable",
+		    LOG_STR("reason", db_last_error(worker->domain.db)));
+	else
+		LOG(worker->log, LOG_INFO, "database available");
+}
+
+void worker_call_done(struct worker *worker, const struct call *call, enum err err)
+{
+	const char *route = call->route ? call->route->pattern : "";
+	const char *code = err ? err_info(err)->code : "";
+	bool internal = err && err_info(err)->status == 500;
+
+	worker->slot->requests++;
+	if (err == ERR_DATABASE_UNAVAILABLE || call->query.stmt || call->query.err)
+		log_database(worker, err == ERR_DATABASE_UNAVAILABLE ? err : call->query.err);
+	LOG(worker->log, internal ? LOG_ERROR : LOG_DEBUG, "request",
+	    LOG_STR("request_id", call->request_id), LOG_STR("route", route),
+	    LOG_NUM("status", call->reply.status), LOG_STR("error", code),
+	    LOG_STR("provider_error", call->problem.provider_error),
+	    LOG_STR("sqlstate", call->query.sqlstate), LOG_STR("database_message", call->query.message),
+	    LOG_NUM("duration_ms", clock_monotonic_ms() - call->arrived_ms));
+}
+
+static void set_up_signals(void)
+{
+	struct sigaction term = { .sa_handler = on_term };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t blocked;
+
+	/* Only worker_poll() lets it in: an interrupted write would cut an answer short. */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	sigaction(SIGTERM, &term, NULL);
+	/* The terminal's, which the master acts on. */
+	sigaction(SIGINT, &ignore, NULL);
+	sigaction(SIGHUP, &ignore, NULL);
+}
+
+_Noreturn void worker_main(struct worker *worker)
+{
+	bool calls_provider = worker->slot->kind == WORKER_EXCHANGE;
+
+	set_up_signals();
+	/* A master that is gone can end nobody. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != worker->master_pid)
+		_exit(WORKER_EXIT_OK);
+	if (http_init() || domain_init(&worker->domain, worker->config, calls_provider)) {
+		LOG(worker->log, LOG_ERROR, "worker cannot start");
+		_exit(WORKER_EXIT_FAILED);
+	}
+	if (calls_provider)
+		worker_exchange_loop(worker);
+	else
+		worker_database_loop(worker);
+	domain_release(&worker->domain);
+	exit(WORKER_EXIT_OK);
+}

@@ -1,0 +1,192 @@
+/*
+ * The database pool's loop: many kept connections in one process. All requests that are there at
+ * once go to the database together, in one round trip, and are answered in order.
+ *
+ * A worker that held only one kept connection would starve those of other nginx processes; see
+ * also the keepalive setting in nginx/http.conf.in, which stays below CONNECTIONS.
+ */
+#include <stdlib.h>
+
+#include "api/routes.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "http/connection.h"
+#include "server/worker.h"
+
+#include "base/banned.h"
+
+#define CONNECTIONS DB_BATCH_MAX
+/* A round of requests reads from nginx, asks the database for DB_CALL_MS at most, and answers. */
+#define ROUND_MS 5000
+/* How long a stopping worker still waits for a request on its way over an idle connection. */
+#define LINGER_MS 200
+
+struct lane {
+	struct http_connection *conn;
+	struct call *call;
+	bool asked; /* waits for the database in this round */
+};
+
+struct database_loop {
+	struct worker *worker;
+	struct lane lanes[CONNECTIONS];
+	struct pollfd fds[CONNECTIONS + 2];
+	int64_t stop_at_ms; /* monotonic; 0: not stopping */
+};
+
+static void loop_init(struct database_loop *loop, struct worker *worker)
+{
+	loop->worker = worker;
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		loop->lanes[i].conn = http_connection_new(worker->listen_fd);
+		loop->lanes[i].call = worker_call_new(worker);
+	}
+}
+
+static void loop_release(struct database_loop *loop)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		http_connection_free(loop->lanes[i].conn);
+		call_free(loop->lanes[i].call);
+	}
+}
+
+static void reply(struct database_loop *loop, struct lane *lane, enum err err)
+{
+	struct call *call = lane->call;
+
+	if (err)
+		call_fail(call, err);
+	http_connection_reply(lane->conn, &call->reply, !loop->stop_at_ms);
+	worker_call_done(loop->worker, call, err);
+	call_end(call);
+	lane->asked = false;
+}
+
+/* Reads one request from @lane and asks its question; what needs no database is answered. */
+static enum err begin(struct database_loop *loop, struct lane *lane)
+{
+	struct call *call = lane->call;
+	enum err err = http_connection_accept(lane->conn);
+
+	if (err)
+		return err;
+	call_begin(call, http_connection_request(lane->conn));
+	err = routes_find(call);
+	if (!err && call->route->pool == POOL_EXCHANGE)
+		route_to_exchange(call);
+	else if (!err)
+		err = call->route->ask(call);
+	if (err || !call->query.stmt)
+		reply(loop, lane, err);
+	else
+		lane->asked = true;
+	return ERR_OK;
+}
+
+static void begin_kept(struct database_loop *loop)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct lane *lane = &loop->lanes[i];
+
+		if (!loop->fds[i].revents)
+			continue;
+		if (http_connection_peer_closed(lane->conn))
+			http_connection_close(lane->conn);
+		else if (begin(loop, lane))
+			continue; /* it went away meanwhile */
+	}
+}
+
+static void begin_new(struct database_loop *loop)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct lane *lane = &loop->lanes[i];
+
+		if (http_connection_fd(lane->conn) < 0 && !lane->asked && begin(loop, lane) == ERR_AGAIN)
+			return;
+	}
+}
+
+static void ask_and_answer(struct database_loop *loop)
+{
+	struct db_query *queries[CONNECTIONS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		if (loop->lanes[i].asked)
+			queries[count++] = &loop->lanes[i].call->query;
+	}
+	if (!count)
+		return;
+	db_run(loop->worker->domain.db, queries, count, clock_monotonic_ms() + DB_CALL_MS);
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct lane *lane = &loop->lanes[i];
+
+		if (lane->asked)
+			reply(loop, lane, lane->call->route->answer(lane->call));
+	}
+}
+
+/* Fills loop->fds: the kept connections, then the listener, then the database. */
+static void watch(struct database_loop *loop)
+{
+	bool room = false;
+
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		int fd = http_connection_fd(loop->lanes[i].conn);
+
+		room |= fd < 0;
+		loop->fds[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	}
+	loop->fds[CONNECTIONS] = (struct pollfd){
+		.fd = room && !loop->stop_at_ms ? loop->worker->listen_fd : -1,
+		.events = POLLIN,
+	};
+	loop->fds[CONNECTIONS + 1] = (struct pollfd){
+		.fd = db_fd(loop->worker->domain.db),
+		.events = POLLIN,
+	};
+}
+
+static bool has_kept(const struct database_loop *loop)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		if (http_connection_fd(loop->lanes[i].conn) >= 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is there nothing left to wait for? */
+static bool is_drained(struct database_loop *loop)
+{
+	if (!worker_is_stopping())
+		return false;
+	if (!loop->stop_at_ms)
+		loop->stop_at_ms = clock_monotonic_ms() + LINGER_MS;
+	return !has_kept(loop) || !clock_left_ms(loop->stop_at_ms);
+}
+
+void worker_database_loop(struct worker *worker)
+{
+	struct database_loop *loop = mem_alloc(sizeof(*loop));
+
+	loop_init(loop, worker);
+	while (!is_drained(loop)) {
+		watch(loop);
+		if (worker_poll(loop->fds, CONNECTIONS + 2,
+				loop->stop_at_ms ? clock_left_ms(loop->stop_at_ms) : -1) <= 0)
+			continue;
+		if (loop->fds[CONNECTIONS + 1].revents)
+			db_check(worker->domain.db);
+		worker_busy(worker, ROUND_MS);
+		begin_kept(loop);
+		if (loop->fds[CONNECTIONS].revents)
+			begin_new(loop);
+		ask_and_answer(loop);
+		worker_idle(worker);
+	}
+	loop_release(loop);
+	free(loop);
+}

@@ -1,0 +1,79 @@
+/*
+ * The exchange pool's loop: one request at a time, which may wait for a row lock and for the
+ * provider. nginx does not keep these connections: a worker that held an idle one would leave
+ * other requests waiting in the socket's queue.
+ */
+#include "api/routes.h"
+#include "base/clock.h"
+#include "http/connection.h"
+#include "server/worker.h"
+
+#include "base/banned.h"
+
+static void send_reply(struct call *call)
+{
+	if (!call->sent)
+		http_connection_reply(call->send_arg, &call->reply, false);
+	call->sent = true;
+}
+
+/* Two calls to the provider and what lies around them. */
+static int deadline_in_ms(const struct worker *worker)
+{
+	return 2 * worker->config->google_timeout_ms + 5000;
+}
+
+static enum err run(struct call *call)
+{
+	enum err err = routes_find(call);
+
+	if (err)
+		return err;
+	if (call->route->run)
+		return call->route->run(call);
+	/* nginx sends only what it was redirected here for, and the callback. */
+	return ERR_NOT_FOUND;
+}
+
+static void serve(struct worker *worker, struct http_connection *conn, struct call *call)
+{
+	enum err err;
+
+	call_begin(call, http_connection_request(conn));
+	call->send_arg = conn;
+	call->deadline_ms = worker->slot->deadline_ms;
+	err = run(call);
+	if (err && !call->sent)
+		call_fail(call, err);
+	send_reply(call);
+	worker_call_done(worker, call, err);
+	call_end(call);
+}
+
+void worker_exchange_loop(struct worker *worker)
+{
+	struct http_connection *conn = http_connection_new(worker->listen_fd);
+	struct call *call = worker_call_new(worker);
+
+	call->send = send_reply;
+	while (!worker_is_stopping()) {
+		struct pollfd fds[] = {
+			{ .fd = worker->listen_fd, .events = POLLIN },
+			{ .fd = db_fd(worker->domain.db), .events = POLLIN },
+		};
+
+		if (worker_poll(fds, 2, -1) <= 0)
+			continue;
+		if (fds[1].revents)
+			db_check(worker->domain.db);
+		if (!fds[0].revents)
+			continue;
+		/* Busy before it is accepted: the database pool must not count on this worker. */
+		worker_busy(worker, deadline_in_ms(worker));
+		if (!http_connection_accept(conn))
+			serve(worker, conn, call);
+		worker_idle(worker);
+	}
+	call_free(call);
+	http_connection_free(conn);
+}

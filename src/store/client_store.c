@@ -1,0 +1,121 @@
+#include "store/client_store.h"
+
+#include "store/sql.h"
+
+#include "base/banned.h"
+
+#define CLIENT_COLUMNS                                                                            \
+	"c.id, c.client_id, c.redirect_uri, c.branch_id, c.workspace_email, c.workspace_name, "   \
+	"c.is_active, " SQL_US("c.created_at") ", " SQL_US("c.updated_at") ", t.id IS NOT NULL, " \
+	"t.is_valid, t.is_revoked, " SQL_US("t.expires_at") ", " SQL_US("t.last_refreshed_at")    \
+	", t.refresh_error, " SQL_US("statement_timestamp()")
+#define CLIENT_NCOLS 16
+
+static const struct db_stmt CLIENT_INSERT = {
+	.name = "client_insert", .nparams = 6, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
+	.sql = "WITH c AS (INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, "
+	       "workspace_email, workspace_name) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *) "
+	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
+};
+
+static const struct db_stmt CLIENT_BY_ID = {
+	.name = "client_by_id", .nparams = 1, .ncols = CLIENT_NCOLS, .effect = DB_READS,
+	.sql = "SELECT " CLIENT_COLUMNS " FROM clients c LEFT JOIN tokens t ON t.client_id = c.id "
+	       "WHERE c.id = $1",
+};
+
+static const struct db_stmt CLIENT_PAGE = {
+	.name = "client_page", .nparams = 3, .ncols = CLIENT_NCOLS, .effect = DB_READS,
+	.sql = "SELECT " CLIENT_COLUMNS " FROM clients c LEFT JOIN tokens t ON t.client_id = c.id "
+	       "WHERE c.id > $1 AND ($2::text IS NULL OR c.branch_id ILIKE $2 OR c.workspace_email "
+	       "ILIKE $2 OR c.workspace_name ILIKE $2 OR c.client_id ILIKE $2) "
+	       "ORDER BY c.id LIMIT $3::bigint",
+};
+
+/* The token's row lock is taken only when it is free: a refresh under way holds it for as long
+ * as the provider takes, and reads the client after it has the lock, so the new secret counts
+ * from the next refresh on in either case. */
+static const struct db_stmt CLIENT_UPDATE = {
+	.name = "client_update", .nparams = 7, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
+	.sql = "WITH c AS (UPDATE clients SET client_secret = COALESCE($2, client_secret), "
+	       "redirect_uri = COALESCE($3, redirect_uri), "
+	       "workspace_email = COALESCE($4, workspace_email), "
+	       "workspace_name = CASE WHEN $6::boolean THEN NULL ELSE COALESCE($5, workspace_name) END, "
+	       "is_active = COALESCE($7::boolean, is_active), updated_at = now() "
+	       "WHERE id = $1 RETURNING *), "
+	       "free AS (SELECT t.id FROM tokens t JOIN c ON c.id = t.client_id "
+	       "WHERE $2 IS NOT NULL AND t.refresh_failures > 0 FOR UPDATE OF t SKIP LOCKED), "
+	       "cleared AS (UPDATE tokens SET refresh_retry_at = NULL, refresh_failures = 0 "
+	       "WHERE id IN (SELECT id FROM free)) "
+	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
+};
+
+static const struct db_stmt CLIENT_DELETE = {
+	.name = "client_delete", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
+	.sql = "DELETE FROM clients WHERE id = $1 RETURNING id",
+};
+
+void client_insert_query(struct db_query *query, const struct client_fields *fields)
+{
+	db_query_init(query, &CLIENT_INSERT);
+	db_query_text(query, fields->client_id);
+	db_query_text(query, fields->client_secret);
+	db_query_text(query, fields->redirect_uri);
+	db_query_text(query, fields->branch_id);
+	db_query_text(query, fields->workspace_email);
+	db_query_text(query, fields->workspace_name);
+}
+
+void client_by_id_query(struct db_query *query, int64_t id)
+{
+	db_query_init(query, &CLIENT_BY_ID);
+	db_query_int(query, id);
+}
+
+void client_page_query(struct db_query *query, int64_t after, const char *search, int limit)
+{
+	db_query_init(query, &CLIENT_PAGE);
+	db_query_int(query, after);
+	db_query_text(query, search);
+	db_query_int(query, limit);
+}
+
+void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields)
+{
+	db_query_init(query, &CLIENT_UPDATE);
+	db_query_int(query, id);
+	db_query_text(query, fields->client_secret);
+	db_query_text(query, fields->redirect_uri);
+	db_query_text(query, fields->workspace_email);
+	db_query_text(query, fields->workspace_name);
+	db_query_bool(query, fields->clear_workspace_name);
+	db_query_text(query, fields->is_active);
+}
+
+void client_delete_query(struct db_query *query, int64_t id)
+{
+	db_query_init(query, &CLIENT_DELETE);
+	db_query_int(query, id);
+}
+
+void client_row(const struct db_query *query, int row, struct client_row *ret_row)
+{
+	*ret_row = (struct client_row){
+		.id = db_int(query, row, 0),
+		.client_id = db_text(query, row, 1),
+		.redirect_uri = db_text(query, row, 2),
+		.branch_id = db_text(query, row, 3),
+		.workspace_email = db_text(query, row, 4),
+		.workspace_name = db_text(query, row, 5),
+		.is_active = db_bool(query, row, 6),
+		.created_at_us = db_int(query, row, 7),
+		.updated_at_us = db_int(query, row, 8),
+		.has_token = db_bool(query, row, 9),
+		.is_valid = db_bool(query, row, 10),
+		.is_revoked = db_bool(query, row, 11),
+		.expires_at_us = db_int(query, row, 12),
+		.last_refreshed_at_us = db_int(query, row, 13),
+		.refresh_error = db_text(query, row, 14),
+		.now_us = db_int(query, row, 15),
+	};
+}

@@ -1,0 +1,63 @@
+/*
+ * The clients table: statements, and their rows.
+ *
+ * A *_query() fills a query to be run; a *_row() reads its answer, with strings borrowed from
+ * the query until db_query_release().
+ */
+#ifndef STORE_CLIENT_STORE_H
+#define STORE_CLIENT_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/db.h"
+
+/* NULL or unset: leave as it is (in an update), or none (workspace_name of an insert). */
+struct client_fields {
+	const char *client_id; /* the provider's; insert only */
+	const char *client_secret;
+	const char *redirect_uri;
+	const char *branch_id; /* insert only */
+	const char *workspace_email;
+	const char *workspace_name;
+	bool clear_workspace_name; /* update only */
+	const char *is_active;     /* "true", "false"; update only */
+};
+
+/* One client with what is to be known of its token, without secrets. */
+struct client_row {
+	int64_t id;
+	const char *client_id;
+	const char *redirect_uri;
+	const char *branch_id;
+	const char *workspace_email;
+	const char *workspace_name; /* NULL: none */
+	bool is_active;
+	int64_t created_at_us;
+	int64_t updated_at_us;
+
+	bool has_token; /* the rest is set only then */
+	bool is_valid;
+	bool is_revoked;
+	int64_t expires_at_us;
+	int64_t last_refreshed_at_us; /* 0: never */
+	const char *refresh_error;    /* NULL: none */
+
+	int64_t now_us; /* the database's clock */
+};
+
+/* One row; ERR_DB_CONFLICT when the branch is registered. */
+void client_insert_query(struct db_query *query, const struct client_fields *fields);
+/* No row or one. */
+void client_by_id_query(struct db_query *query, int64_t id);
+/* At most @limit rows with an id above @after, those where a text column contains @search
+ * (NULL: all; a LIKE pattern). */
+void client_page_query(struct db_query *query, int64_t after, const char *search, int limit);
+/* No row or one, as after the change. A new secret ends the backoff of the token's refresh. */
+void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields);
+/* No row or one column, the id; tokens go with it. */
+void client_delete_query(struct db_query *query, int64_t id);
+
+void client_row(const struct db_query *query, int row, struct client_row *ret_row);
+
+#endif

@@ -1,0 +1,154 @@
+#include "store/db.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/db_internal.h"
+
+#include "base/banned.h"
+
+#define BACKOFF_MIN_MS 250
+#define BACKOFF_MAX_MS 2000
+
+struct db *db_new(const char *url)
+{
+	struct db *db = mem_alloc(sizeof(*db));
+
+	db->url = url;
+	return db;
+}
+
+void db_free(struct db *db)
+{
+	if (!db)
+		return;
+	db_close(db);
+	free(db);
+}
+
+void db_close(struct db *db)
+{
+	PQfinish(db->conn);
+	db->conn = NULL;
+	db->nprepared = 0;
+}
+
+int db_fd(const struct db *db)
+{
+	return db->conn ? PQsocket(db->conn) : -1;
+}
+
+const char *db_last_error(const struct db *db)
+{
+	return db->last_error;
+}
+
+/* libpq's messages have several lines; the log's events have one. */
+void db_set_error(struct db *db, const char *message)
+{
+	size_t len;
+
+	snprintf(db->last_error, sizeof(db->last_error), "%s", message ? message : "");
+	len = strlen(db->last_error);
+	while (len && db->last_error[len - 1] == '\n')
+		db->last_error[--len] = '\0';
+	for (char *s = db->last_error; (s = strchr(s, '\n')); s++)
+		*s = ' ';
+}
+
+enum err db_wait(struct db *db, short events, int64_t deadline_ms)
+{
+	for (;;) {
+		struct pollfd fd = { .fd = PQsocket(db->conn), .events = events };
+		int n = poll(&fd, 1, clock_left_ms(deadline_ms));
+
+		if (n > 0)
+			return ERR_OK;
+		if (n < 0 && errno == EINTR)
+			continue;
+		db_set_error(db, n ? strerror(errno) : "no answer in time");
+		return ERR_DATABASE_UNAVAILABLE;
+	}
+}
+
+void db_check(struct db *db)
+{
+	if (!db->conn)
+		return;
+	if (PQconsumeInput(db->conn) && PQstatus(db->conn) == CONNECTION_OK && !PQisBusy(db->conn))
+		return;
+	/* Nothing was asked: what came is the server's good-bye. */
+	db_set_error(db, PQerrorMessage(db->conn));
+	db_close(db);
+}
+
+static void ignore_notice(void *arg, const PGresult *result)
+{
+	(void)arg;
+	(void)result;
+}
+
+static enum err connect_poll(struct db *db, int64_t deadline_ms)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+	if (!db->conn || PQstatus(db->conn) == CONNECTION_BAD)
+		return ERR_DATABASE_UNAVAILABLE;
+	while (status != PGRES_POLLING_OK) {
+		enum err err = db_wait(db, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms);
+
+		if (err)
+			return err;
+		status = PQconnectPoll(db->conn);
+		if (status == PGRES_POLLING_FAILED)
+			return ERR_DATABASE_UNAVAILABLE;
+	}
+	if (PQsetnonblocking(db->conn, 1) || !PQenterPipelineMode(db->conn))
+		return ERR_DATABASE_UNAVAILABLE;
+	return ERR_OK;
+}
+
+/* Doubling, with a quarter of jitter either way: a fleet of workers does not come as one. */
+static void back_off(struct db *db)
+{
+	int jitter;
+
+	db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : BACKOFF_MIN_MS;
+	if (db->backoff_ms > BACKOFF_MAX_MS)
+		db->backoff_ms = BACKOFF_MAX_MS;
+	jitter = (int)(random() % (db->backoff_ms / 2)) - db->backoff_ms / 4;
+	db->retry_at_ms = clock_monotonic_ms() + db->backoff_ms + jitter;
+}
+
+enum err db_connect(struct db *db, int64_t deadline_ms)
+{
+	/* "dbname" takes a whole URL or keyword string when it is to be expanded. */
+	const char *const keys[] = { "dbname", "fallback_application_name", "client_encoding", NULL };
+	const char *const values[] = { db->url, "token-service", "UTF8", NULL };
+	enum err err;
+
+	if (db->conn)
+		return ERR_OK;
+	if (clock_monotonic_ms() < db->retry_at_ms)
+		return ERR_DATABASE_UNAVAILABLE;
+	db_set_error(db, "");
+	db->conn = PQconnectStartParams(keys, values, 1);
+	if (db->conn)
+		PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
+	err = connect_poll(db, deadline_ms);
+	if (err) {
+		if (db->conn && !*db->last_error)
+			db_set_error(db, PQerrorMessage(db->conn));
+		db_close(db);
+		back_off(db);
+		return ERR_DATABASE_UNAVAILABLE;
+	}
+	db->backoff_ms = 0;
+	db->retry_at_ms = 0;
+	return ERR_OK;
+}

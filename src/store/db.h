@@ -1,0 +1,105 @@
+/*
+ * One connection to PostgreSQL; with the other files of this folder the only user of libpq.
+ *
+ * Statements go out in pipeline mode: a batch shares one round trip. Every wait has a
+ * deadline; one that passes gives the connection up. A lost connection is opened again by the
+ * next call, after a backoff, and what only read is sent once more.
+ */
+#ifndef STORE_DB_H
+#define STORE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define DB_CALL_MS 1500 /* a call that waits for no lock gives up after this */
+#define DB_PARAMS_MAX 16
+#define DB_BATCH_MAX 64
+
+/* How an error in one statement reaches others of its batch, and what may be sent twice. */
+enum db_effect {
+	DB_READS,  /* shares a sync; sent again when the connection is lost or a neighbour fails */
+	DB_WRITES, /* a sync of its own; sent once */
+};
+
+struct db_stmt {
+	const char *name; /* of the prepared statement, unique */
+	const char *sql;
+	int nparams;
+	int ncols;
+	enum db_effect effect;
+};
+
+/* A statement with its parameters, then its result. Text parameters are borrowed until the run;
+ * numbers are kept inside, so that a query must not be copied once it has parameters. */
+struct db_query {
+	const struct db_stmt *stmt; /* NULL: nothing to ask */
+	int nparams;                /* bound so far */
+	const char *values[DB_PARAMS_MAX];
+	char numbers[DB_PARAMS_MAX][24];
+
+	enum err err;
+	char sqlstate[6];  /* of the error; "" when it was none of PostgreSQL's */
+	char message[160]; /* for the log: PostgreSQL's primary message, one line */
+	void *result;      /* PGresult */
+	bool sent;         /* it reached the connection: a write may have happened */
+};
+
+void db_query_init(struct db_query *query, const struct db_stmt *stmt);
+void db_query_release(struct db_query *query);
+void db_query_text(struct db_query *query, const char *value); /* NULL is NULL */
+void db_query_int(struct db_query *query, int64_t value);
+void db_query_bool(struct db_query *query, bool value);
+
+/* The result of a run without error. */
+int db_rows(const struct db_query *query);
+/* Column @col of row @row; text is borrowed until db_query_release(), NULL for NULL. */
+const char *db_text(const struct db_query *query, int row, int col);
+int64_t db_int(const struct db_query *query, int row, int col); /* 0 for NULL */
+bool db_bool(const struct db_query *query, int row, int col);   /* false for NULL */
+bool db_is_null(const struct db_query *query, int row, int col);
+
+struct db;
+
+/* @url is borrowed. Does not connect. */
+struct db *db_new(const char *url);
+void db_free(struct db *db);
+
+/* The socket, to poll for a server that goes away while nothing is asked; -1 without one. */
+int db_fd(const struct db *db);
+/* Call when db_fd() is readable between runs: notices that the server closed. */
+void db_check(struct db *db);
+/* Opens the connection if need be and the backoff allows it. */
+MUST_CHECK enum err db_connect(struct db *db, int64_t deadline_ms);
+/* What the last failed connection attempt or lost connection said, for the log; "" for nothing. */
+const char *db_last_error(const struct db *db);
+
+/*
+ * Runs @count independent queries (at most DB_BATCH_MAX) in one round trip and sets each one's
+ * err: ERR_OK; ERR_DATABASE_UNAVAILABLE: no answer by @deadline_ms (monotonic) or no
+ * connection; ERR_DB_CONFLICT, ERR_DB_LOCKED; ERR_DB_NO_ROW: a foreign key met no row;
+ * ERR_INTERNAL: the statement failed, see sqlstate.
+ */
+void db_run(struct db *db, struct db_query **queries, size_t count, int64_t deadline_ms);
+
+/* The same for one; returns its err. */
+MUST_CHECK enum err db_exec(struct db *db, struct db_query *query, int64_t deadline_ms);
+
+/*
+ * Runs @queries as the next statements of a transaction in one round trip: none is sent twice,
+ * and the first error ends the transaction (db_rollback()). Returns the first error.
+ */
+MUST_CHECK enum err db_exec_atomic(struct db *db, struct db_query **queries, size_t count,
+				   int64_t deadline_ms);
+
+/* BEGIN, to stand first in a db_exec_atomic(). */
+extern const struct db_stmt DB_BEGIN;
+/* ERR_DATABASE_UNAVAILABLE: it is unknown whether the transaction took effect. */
+MUST_CHECK enum err db_commit(struct db *db, int64_t deadline_ms);
+/* Never fails: a connection that cannot roll back is closed, which does the same. */
+void db_rollback(struct db *db);
+
+#endif

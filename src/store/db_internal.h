@@ -1,0 +1,29 @@
+/*
+ * What db.c (the connection) and db_pipeline.c (batches over it) share.
+ */
+#ifndef STORE_DB_INTERNAL_H
+#define STORE_DB_INTERNAL_H
+
+#include <libpq-fe.h>
+
+#include "store/db.h"
+
+#define DB_PREPARED_MAX 64
+
+struct db {
+	PGconn *conn; /* NULL while there is none; in pipeline mode otherwise */
+	const char *url;
+	const struct db_stmt *prepared[DB_PREPARED_MAX]; /* on this connection */
+	size_t nprepared;
+	int64_t retry_at_ms; /* no connection attempt before */
+	int backoff_ms;
+	char last_error[256];
+};
+
+/* Waits until the socket is ready for @events (poll's) or @deadline_ms. */
+MUST_CHECK enum err db_wait(struct db *db, short events, int64_t deadline_ms);
+/* Closes; the next db_connect() may try at once. */
+void db_close(struct db *db);
+void db_set_error(struct db *db, const char *message);
+
+#endif

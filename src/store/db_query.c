@@ -1,0 +1,76 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libpq-fe.h>
+
+#include "store/db.h"
+
+#include "base/banned.h"
+
+void db_query_init(struct db_query *query, const struct db_stmt *stmt)
+{
+	*query = (struct db_query){ .stmt = stmt };
+}
+
+void db_query_release(struct db_query *query)
+{
+	PQclear(query->result);
+	query->result = NULL;
+}
+
+static int next_param(struct db_query *query)
+{
+	/* A statement with more parameters than its query has room for is a mistake in the code. */
+	if (query->nparams >= DB_PARAMS_MAX)
+		abort();
+	return query->nparams++;
+}
+
+void db_query_text(struct db_query *query, const char *value)
+{
+	query->values[next_param(query)] = value;
+}
+
+void db_query_int(struct db_query *query, int64_t value)
+{
+	int i = next_param(query);
+
+	snprintf(query->numbers[i], sizeof(query->numbers[i]), "%" PRId64, value);
+	query->values[i] = query->numbers[i];
+}
+
+void db_query_bool(struct db_query *query, bool value)
+{
+	db_query_text(query, value ? "t" : "f");
+}
+
+int db_rows(const struct db_query *query)
+{
+	return PQntuples(query->result);
+}
+
+bool db_is_null(const struct db_query *query, int row, int col)
+{
+	return PQgetisnull(query->result, row, col);
+}
+
+const char *db_text(const struct db_query *query, int row, int col)
+{
+	return db_is_null(query, row, col) ? NULL : PQgetvalue(query->result, row, col);
+}
+
+int64_t db_int(const struct db_query *query, int row, int col)
+{
+	const char *text = db_text(query, row, col);
+
+	return text ? strtoll(text, NULL, 10) : 0;
+}
+
+bool db_bool(const struct db_query *query, int row, int col)
+{
+	const char *text = db_text(query, row, col);
+
+	return text && *text == 't';
+}

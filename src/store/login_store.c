@@ -1,0 +1,67 @@
+#include "store/login_store.h"
+
+#include "store/sql.h"
+
+#include "base/banned.h"
+
+static const struct db_stmt LOGIN_BEGIN = {
+	.name = "login_begin", .nparams = 5, .ncols = 5, .effect = DB_WRITES,
+	.sql = "WITH c AS (SELECT id, client_id, redirect_uri, workspace_email, is_active "
+	       "FROM clients WHERE id = $1), "
+	       "begun AS (INSERT INTO oauth_states (state_hash, browser_hash, client_id, code_verifier, "
+	       "redirect_uri, expires_at) SELECT $2::bytea, $3::bytea, c.id, $4, c.redirect_uri, "
+	       "now() + $5::bigint * interval '1 second' FROM c WHERE c.is_active), "
+	       "swept AS (DELETE FROM oauth_states WHERE client_id = $1 AND expires_at < now()) "
+	       "SELECT id, client_id, redirect_uri, workspace_email, is_active FROM c",
+};
+
+static const struct db_stmt LOGIN_CONSUME = {
+	.name = "login_consume", .nparams = 2, .ncols = 9, .effect = DB_WRITES,
+	.sql = "DELETE FROM oauth_states s USING clients c "
+	       "WHERE s.state_hash = $1::bytea AND s.browser_hash = $2::bytea AND c.id = s.client_id "
+	       "RETURNING c.id, c.client_id, c.client_secret, c.branch_id, s.redirect_uri, "
+	       "s.code_verifier, c.is_active, s.expires_at <= now(), " SQL_US("clock_timestamp()"),
+};
+
+void login_begin_query(struct db_query *query, const struct login_begin *login)
+{
+	db_query_init(query, &LOGIN_BEGIN);
+	db_query_int(query, login->client_id);
+	db_query_text(query, login->state_hash);
+	db_query_text(query, login->browser_hash);
+	db_query_text(query, login->code_verifier);
+	db_query_int(query, login->ttl_s);
+}
+
+void login_client_row(const struct db_query *query, struct login_client_row *ret_row)
+{
+	*ret_row = (struct login_client_row){
+		.id = db_int(query, 0, 0),
+		.client_id = db_text(query, 0, 1),
+		.redirect_uri = db_text(query, 0, 2),
+		.workspace_email = db_text(query, 0, 3),
+		.is_active = db_bool(query, 0, 4),
+	};
+}
+
+void login_consume_query(struct db_query *query, const char *state_hash, const char *browser_hash)
+{
+	db_query_init(query, &LOGIN_CONSUME);
+	db_query_text(query, state_hash);
+	db_query_text(query, browser_hash);
+}
+
+void login_row(const struct db_query *query, struct login_row *ret_row)
+{
+	*ret_row = (struct login_row){
+		.id = db_int(query, 0, 0),
+		.client_id = db_text(query, 0, 1),
+		.client_secret = db_text(query, 0, 2),
+		.branch_id = db_text(query, 0, 3),
+		.redirect_uri = db_text(query, 0, 4),
+		.code_verifier = db_text(query, 0, 5),
+		.is_active = db_bool(query, 0, 6),
+		.is_expired = db_bool(query, 0, 7),
+		.now_us = db_int(query, 0, 8),
+	};
+}

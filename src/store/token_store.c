@@ -1,0 +1,266 @@
+#include "store/token_store.h"
+
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "store/sql.h"
+
+#include "base/banned.h"
+
+#define TOKEN_COLUMNS                                                                             \
+	"t.id IS NOT NULL, t.access_token, t.token_type, t.scope, " SQL_US("t.expires_at")        \
+	", t.is_valid, t.is_revoked, t.grant_version, " SQL_US("t.refresh_began_at") ", "           \
+	SQL_US("t.refresh_retry_at") ", " SQL_US("t.provider_retry_at")                           \
+	", t.refresh_failures, t.refresh_error, t.provider_error"
+#define TOKEN_NCOLS 14
+
+static const struct db_stmt TOKEN_BY_BRANCH = {
+	.name = "token_by_branch", .nparams = 1, .ncols = TOKEN_NCOLS + 5, .effect = DB_READS,
+	.sql = "SELECT " TOKEN_COLUMNS ", c.id, c.branch_id, c.redirect_uri, c.is_active, "
+	       SQL_US("statement_timestamp()")
+	       " FROM clients c LEFT JOIN tokens t ON t.client_id = c.id WHERE c.branch_id = $1",
+};
+
+static const struct db_stmt TOKEN_BY_CLIENT = {
+	.name = "token_by_client", .nparams = 1, .ncols = TOKEN_NCOLS + 5, .effect = DB_READS,
+	.sql = "SELECT " TOKEN_COLUMNS ", c.id, c.branch_id, c.redirect_uri, c.is_active, "
+	       SQL_US("statement_timestamp()")
+	       " FROM clients c LEFT JOIN tokens t ON t.client_id = c.id WHERE c.id = $1",
+};
+
+static const struct db_stmt LOCK_SETTINGS = {
+	.name = "lock_settings", .nparams = 2, .ncols = 2, .effect = DB_WRITES,
+	.sql = "SELECT set_config('lock_timeout', $1, true), "
+	       "set_config('idle_in_transaction_session_timeout', $2, true)",
+};
+
+static const struct db_stmt TOKEN_LOCK = {
+	.name = "token_lock", .nparams = 1, .ncols = TOKEN_NCOLS + 1, .effect = DB_WRITES,
+	.sql = "SELECT " TOKEN_COLUMNS ", t.refresh_token FROM tokens t WHERE t.client_id = $1 FOR UPDATE",
+};
+
+static const struct db_stmt TOKEN_LOCK_NOWAIT = {
+	.name = "token_lock_nowait", .nparams = 1, .ncols = TOKEN_NCOLS + 1, .effect = DB_WRITES,
+	.sql = "SELECT " TOKEN_COLUMNS
+	       ", t.refresh_token FROM tokens t WHERE t.client_id = $1 FOR UPDATE NOWAIT",
+};
+
+/* A statement of its own: joined to the lock it would be the row as it was before the wait. */
+static const struct db_stmt LOCKED_CLIENT = {
+	.name = "locked_client", .nparams = 1, .ncols = 6, .effect = DB_WRITES,
+	.sql = "SELECT branch_id, redirect_uri, is_active, " SQL_US("clock_timestamp()")
+	       ", client_id, client_secret FROM clients WHERE id = $1",
+};
+
+static const struct db_stmt TOKEN_REFRESHED = {
+	.name = "token_refreshed", .nparams = 9, .ncols = 1, .effect = DB_WRITES,
+	.sql = "UPDATE tokens SET access_token = $2, refresh_token = COALESCE($3, refresh_token), "
+	       "token_type = $4, scope = COALESCE($5, scope), expires_at = " SQL_TIME("$6")
+	       ", refresh_began_at = " SQL_TIME("$7") ", refresh_due_at = " SQL_TIME("$8")
+	       ", last_refreshed_at = clock_timestamp(), updated_at = clock_timestamp(), "
+	       "is_valid = true, grant_version = grant_version + 1, refresh_retry_at = NULL, "
+	       "provider_retry_at = NULL, refresh_failures = 0, refresh_error = NULL, "
+	       "provider_error = NULL "
+	       "WHERE client_id = $1 AND grant_version = $9 RETURNING id",
+};
+
+static const struct db_stmt TOKEN_FAILED = {
+	.name = "token_failed", .nparams = 8, .ncols = 1, .effect = DB_WRITES,
+	.sql = "UPDATE tokens SET refresh_error = $2, provider_error = $3, "
+	       "is_valid = is_valid AND NOT $4::boolean, "
+	       "refresh_failures = refresh_failures + 1, "
+	       "refresh_retry_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("$5") " END, "
+	       "refresh_due_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("$5") " END, "
+	       "provider_retry_at = " SQL_TIME("NULLIF($6::bigint, 0)") ", "
+	       "refresh_began_at = " SQL_TIME("$7") ", refresh_token = COALESCE($8, refresh_token), "
+	       "updated_at = clock_timestamp() WHERE client_id = $1 RETURNING id",
+};
+
+static const struct db_stmt GRANT_STORE = {
+	.name = "grant_store", .nparams = 8, .ncols = 1, .effect = DB_WRITES,
+	.sql = "INSERT INTO tokens AS t (client_id, access_token, refresh_token, token_type, scope, "
+	       "expires_at, refresh_began_at, refresh_due_at) VALUES ($1, $2, $3, $4, COALESCE($5, ''), "
+	       SQL_TIME("$6") ", " SQL_TIME("$7") ", " SQL_TIME("$8") ") "
+	       "ON CONFLICT (client_id) DO UPDATE SET access_token = EXCLUDED.access_token, "
+	       "refresh_token = EXCLUDED.refresh_token, token_type = EXCLUDED.token_type, "
+	       "scope = EXCLUDED.scope, expires_at = EXCLUDED.expires_at, "
+	       "refresh_began_at = EXCLUDED.refresh_began_at, refresh_due_at = EXCLUDED.refresh_due_at, "
+	       "updated_at = clock_timestamp(), is_valid = true, is_revoked = false, "
+	       "grant_version = t.grant_version + 1, refresh_retry_at = NULL, provider_retry_at = NULL, "
+	       "refresh_failures = 0, refresh_error = NULL, provider_error = NULL RETURNING t.id",
+};
+
+void token_by_branch_query(struct db_query *query, const char *branch_id)
+{
+	db_query_init(query, &TOKEN_BY_BRANCH);
+	db_query_text(query, branch_id);
+}
+
+void token_by_client_query(struct db_query *query, int64_t client_id)
+{
+	db_query_init(query, &TOKEN_BY_CLIENT);
+	db_query_int(query, client_id);
+}
+
+static void token_columns(const struct db_query *query, int row, struct token_row *ret_row)
+{
+	*ret_row = (struct token_row){
+		.exists = db_bool(query, row, 0),
+		.access_token = db_text(query, row, 1),
+		.token_type = db_text(query, row, 2),
+		.scope = db_text(query, row, 3),
+		.expires_at_us = db_int(query, row, 4),
+		.is_valid = db_bool(query, row, 5),
+		.is_revoked = db_bool(query, row, 6),
+		.grant_version = db_int(query, row, 7),
+		.refresh_began_at_us = db_int(query, row, 8),
+		.refresh_retry_at_us = db_int(query, row, 9),
+		.provider_retry_at_us = db_int(query, row, 10),
+		.refresh_failures = (int)db_int(query, row, 11),
+		.refresh_error = db_text(query, row, 12),
+		.provider_error = db_text(query, row, 13),
+	};
+}
+
+void token_row(const struct db_query *query, int row, struct token_row *ret_row)
+{
+	token_columns(query, row, ret_row);
+	ret_row->client_id = db_int(query, row, TOKEN_NCOLS);
+	ret_row->branch_id = db_text(query, row, TOKEN_NCOLS + 1);
+	ret_row->redirect_uri = db_text(query, row, TOKEN_NCOLS + 2);
+	ret_row->is_active = db_bool(query, row, TOKEN_NCOLS + 3);
+	ret_row->now_us = db_int(query, row, TOKEN_NCOLS + 4);
+}
+
+static void settings_query(struct db_query *query, int wait_ms, int idle_ms)
+{
+	db_query_init(query, &LOCK_SETTINGS);
+	/* 0 would switch a timeout off. */
+	db_query_int(query, wait_ms > 0 ? wait_ms : 1);
+	db_query_int(query, idle_ms > 0 ? idle_ms : 1);
+}
+
+static void locked_row(struct token_lock *lock, int64_t client_id)
+{
+	struct token_row *row = &lock->row;
+
+	if (db_rows(&lock->token)) {
+		token_columns(&lock->token, 0, row);
+		row->refresh_token = db_text(&lock->token, 0, TOKEN_NCOLS);
+	}
+	row->client_id = client_id;
+	row->branch_id = db_text(&lock->client, 0, 0);
+	row->redirect_uri = db_text(&lock->client, 0, 1);
+	row->is_active = db_bool(&lock->client, 0, 2);
+	row->now_us = db_int(&lock->client, 0, 3);
+	row->oauth_client_id = db_text(&lock->client, 0, 4);
+	row->oauth_client_secret = db_text(&lock->client, 0, 5);
+}
+
+enum err token_lock(struct db *db, int64_t client_id, int wait_ms, int idle_ms,
+		    struct token_lock *ret_lock)
+{
+	struct token_lock *lock = ret_lock;
+	struct db_query *batch[] = { &lock->begin, &lock->settings, &lock->token, &lock->client };
+	enum err err;
+
+	lock->db = db;
+	lock->row = (struct token_row){ 0 };
+	db_query_init(&lock->begin, &DB_BEGIN);
+	settings_query(&lock->settings, wait_ms, idle_ms);
+	db_query_init(&lock->token, wait_ms > 0 ? &TOKEN_LOCK : &TOKEN_LOCK_NOWAIT);
+	db_query_int(&lock->token, client_id);
+	db_query_init(&lock->client, &LOCKED_CLIENT);
+	db_query_int(&lock->client, client_id);
+
+	err = db_exec_atomic(db, batch, 4, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
+	if (!err && !db_rows(&lock->client))
+		err = ERR_DB_NO_ROW;
+	if (err) {
+		token_lock_release(lock);
+		return err;
+	}
+	locked_row(lock, client_id);
+	lock->locked_at_ms = clock_monotonic_ms();
+	return ERR_OK;
+}
+
+enum err token_lock_run(struct token_lock *lock, struct db_query *query)
+{
+	return db_exec_atomic(lock->db, &query, 1, clock_monotonic_ms() + DB_CALL_MS);
+}
+
+enum err token_lock_commit(struct token_lock *lock)
+{
+	enum err err = db_commit(lock->db, clock_monotonic_ms() + DB_CALL_MS);
+
+	if (err && err != ERR_DATABASE_UNAVAILABLE)
+		db_rollback(lock->db);
+	lock->db = NULL;
+	return err;
+}
+
+void token_lock_release(struct token_lock *lock)
+{
+	if (lock->db)
+		db_rollback(lock->db);
+	lock->db = NULL;
+	db_query_release(&lock->begin);
+	db_query_release(&lock->settings);
+	db_query_release(&lock->token);
+	db_query_release(&lock->client);
+}
+
+static void bind_update(struct db_query *query, const struct token_update *update)
+{
+	db_query_int(query, update->client_id);
+	db_query_text(query, update->access_token);
+	db_query_text(query, update->refresh_token);
+	db_query_text(query, update->token_type);
+	db_query_text(query, update->scope);
+	db_query_int(query, update->expires_at_us);
+	db_query_int(query, update->refresh_began_at_us);
+	db_query_int(query, update->refresh_due_at_us);
+}
+
+void token_refreshed_query(struct db_query *query, const struct token_update *update,
+			   int64_t grant_version)
+{
+	db_query_init(query, &TOKEN_REFRESHED);
+	bind_update(query, update);
+	db_query_int(query, grant_version);
+}
+
+void token_failed_query(struct db_query *query, const struct token_failure *failure)
+{
+	db_query_init(query, &TOKEN_FAILED);
+	db_query_int(query, failure->client_id);
+	db_query_text(query, failure->refresh_error);
+	db_query_text(query, failure->provider_error);
+	db_query_bool(query, failure->grant_is_dead);
+	db_query_int(query, failure->refresh_retry_at_us);
+	db_query_int(query, failure->provider_retry_at_us);
+	db_query_int(query, failure->refresh_began_at_us);
+	db_query_text(query, failure->refresh_token);
+}
+
+enum err token_store_grant(struct db *db, const struct token_update *update, int wait_ms)
+{
+	struct db_query begin, settings, grant;
+	struct db_query *batch[] = { &begin, &settings, &grant };
+	enum err err;
+
+	db_query_init(&begin, &DB_BEGIN);
+	settings_query(&settings, wait_ms, DB_CALL_MS);
+	db_query_init(&grant, &GRANT_STORE);
+	bind_update(&grant, update);
+	err = db_exec_atomic(db, batch, 3, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
+	if (!err)
+		err = db_commit(db, clock_monotonic_ms() + DB_CALL_MS);
+	else
+		db_rollback(db);
+	db_query_release(&begin);
+	db_query_release(&settings);
+	db_query_release(&grant);
+	return err;
+}

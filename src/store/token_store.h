@@ -1,0 +1,109 @@
+/*
+ * The tokens table: statements, and their rows. The row lock taken by token_lock() is the only
+ * thing that keeps two processes from refreshing one grant.
+ */
+#ifndef STORE_TOKEN_STORE_H
+#define STORE_TOKEN_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/db.h"
+
+/* A client and its token; strings are borrowed from the query or lock that it was read from. */
+struct token_row {
+	int64_t client_id; /* clients.id */
+	const char *branch_id;
+	const char *redirect_uri;
+	bool is_active;
+	int64_t now_us; /* the database's clock, after any wait for the lock */
+
+	bool exists; /* the rest is set only then */
+	const char *access_token;
+	const char *token_type;
+	const char *scope;
+	int64_t expires_at_us;
+	bool is_valid;
+	bool is_revoked;
+	int64_t grant_version;
+	int64_t refresh_began_at_us;  /* when the last attempt to refresh began; 0: never */
+	int64_t refresh_retry_at_us;  /* own backoff; 0: none */
+	int64_t provider_retry_at_us; /* the provider's Retry-After; 0: none */
+	int refresh_failures;         /* in a row */
+	const char *refresh_error;    /* a code of base/err.c; NULL: the last attempt was good */
+	const char *provider_error;   /* the provider's own code; NULL: none */
+
+	/* Of a locked row only. */
+	const char *refresh_token;
+	const char *oauth_client_id;
+	const char *oauth_client_secret;
+};
+
+/* No row or one, without the fields of a locked row. */
+void token_by_branch_query(struct db_query *query, const char *branch_id);
+void token_by_client_query(struct db_query *query, int64_t client_id);
+void token_row(const struct db_query *query, int row, struct token_row *ret_row);
+
+/* A transaction that holds one token row. */
+struct token_lock {
+	struct db *db;
+	struct db_query begin, settings, token, client;
+	struct token_row row;
+	int64_t locked_at_ms; /* monotonic: this host's time of row.now_us */
+};
+
+/*
+ * Begins a transaction and locks the token row of client @client_id, waiting at most @wait_ms
+ * for another holder (0: not at all); the server ends the transaction when it idles for
+ * @idle_ms. Then reads the client, so that what is read is as new as the lock.
+ * ERR_DB_LOCKED: another holder; ERR_DB_NO_ROW: no such client; ERR_DATABASE_UNAVAILABLE,
+ * ERR_INTERNAL: the database; after each the transaction is over. A client that has no token
+ * yet is no error: row.exists is false.
+ * After success token_lock_commit() or token_lock_release() ends it.
+ */
+MUST_CHECK enum err token_lock(struct db *db, int64_t client_id, int wait_ms, int idle_ms,
+			       struct token_lock *ret_lock);
+/* Runs one more statement in the transaction. */
+MUST_CHECK enum err token_lock_run(struct token_lock *lock, struct db_query *query);
+/* ERR_DATABASE_UNAVAILABLE: it is unknown whether it took effect. The lock is gone either way;
+ * the row's strings stay until the release. */
+MUST_CHECK enum err token_lock_commit(struct token_lock *lock);
+/* Rolls back what was not committed. */
+void token_lock_release(struct token_lock *lock);
+
+/* A new grant, or what a refresh brought. */
+struct token_update {
+	int64_t client_id;
+	const char *access_token;
+	const char *refresh_token; /* NULL: keep the old one */
+	const char *token_type;
+	const char *scope; /* NULL: keep the old one */
+	int64_t expires_at_us;
+	int64_t refresh_began_at_us; /* when the request to the provider was about to begin */
+	int64_t refresh_due_at_us;
+};
+
+/* Stores what a refresh brought where the row still has @grant_version; returns one row when it
+ * did, none when the row is gone or was changed meanwhile. */
+void token_refreshed_query(struct db_query *query, const struct token_update *update,
+			   int64_t grant_version);
+
+/* A refresh that failed. */
+struct token_failure {
+	int64_t client_id;
+	const char *refresh_error;  /* a code of base/err.c */
+	const char *provider_error; /* the provider's own code */
+	bool grant_is_dead;
+	int64_t refresh_retry_at_us;  /* ignored for a dead grant */
+	int64_t provider_retry_at_us; /* 0: the provider named none */
+	int64_t refresh_began_at_us;
+	const char *refresh_token; /* NULL: keep the old one */
+};
+
+void token_failed_query(struct db_query *query, const struct token_failure *failure);
+
+/* Stores a new grant, whatever was there; waits for a refresh under way at most @wait_ms.
+ * ERR_DB_LOCKED: longer; ERR_DB_NO_ROW: the client is gone; else as token_lock(). */
+MUST_CHECK enum err token_store_grant(struct db *db, const struct token_update *update, int wait_ms);
+
+#endif
