@@ -109,7 +109,8 @@ static int run_command(const struct command *command, int argc, char **argv)
 			return EXIT_USAGE; /* getopt_long() said why, or it is another command's */
 	}
 	if (optind < argc) {
-		fprintf(stderr, "token-service %s: '%s' is one argument too many\n", command->name, argv[optind]);
+		fprintf(stderr, "token-service %s: '%s' is one argument too many\n", command->name,
+			argv[optind]);
 		return EXIT_USAGE;
 	}
 	return command->run(&args);

@@ -82,8 +82,10 @@ packages_install() {
 		sudo=(sudo)
 	fi
 	say "installing ${#MISSING[@]} Debian packages: ${MISSING[*]}"
+	say 'downloading them'
 	# In the foreground, for sudo may ask for a password on the terminal.
 	"${sudo[@]}" "$TOP/scripts/lib/apt-install" download "${MISSING[@]}" || fail 1 'the packages could not be downloaded'
+	say 'unpacking them (Ctrl-C waits for the end of this)'
 	# A session of its own: Ctrl-C must not leave dpkg half-way. The script's own
 	# trap runs once dpkg is done.
 	"${sudo[@]}" setsid --wait "$TOP/scripts/lib/apt-install" unpack "${MISSING[@]}" || fail 1 'the packages could not be installed'

@@ -106,7 +106,8 @@ enum err call_param_int(struct call *call, const char *name, int64_t min, int64_
 	}
 	if (parse_int(text, min, max, ret_value))
 		return ERR_OK;
-	strbuf_printf(&message, "must be a whole number from %lld to %lld", (long long)min, (long long)max);
+	strbuf_printf(&message, "must be a whole number from %lld to %lld", (long long)min,
+		      (long long)max);
 	problem_add_fault(&call->problem, name, message.data);
 	return ERR_VALIDATION_FAILED;
 }

@@ -24,7 +24,8 @@ static void add_client(struct json_object *obj, const struct client_row *row)
 	json_add_string(obj, "login_url", login_url);
 }
 
-static void add_client_state(const struct call *call, struct json_object *obj, const struct client_row *row)
+static void add_client_state(const struct call *call, struct json_object *obj,
+			     const struct client_row *row)
 {
 	struct json_object *token = json_object_new_object();
 
@@ -45,7 +46,8 @@ enum err client_post_ask(struct call *call)
 {
 	enum err err = call_read_json(call);
 
-	return err ? err : client_register_ask(call->domain, call->body, &call->query, &call->problem);
+	return err ? err
+		   : client_register_ask(call->domain, call->body, &call->query, &call->problem);
 }
 
 enum err client_post_answer(struct call *call)
@@ -82,7 +84,8 @@ enum err clients_get_ask(struct call *call)
 	if (err || also)
 		return err ? err : also;
 	/* One more than is shown: whether there is a next page. */
-	client_page_ask(after, search && *search ? search : NULL, (int)limit + 1, call->pattern, &call->query);
+	client_page_ask(after, search && *search ? search : NULL, (int)limit + 1, call->pattern,
+			&call->query);
 	return ERR_OK;
 }
 
@@ -95,7 +98,8 @@ enum err clients_get_answer(struct call *call)
 	enum err err = call->query.err;
 
 	if (!err)
-		err = call_param_int(call, "limit", 1, CLIENT_PAGE_MAX, CLIENT_PAGE_DEFAULT, &limit);
+		err = call_param_int(call, "limit", 1, CLIENT_PAGE_MAX, CLIENT_PAGE_DEFAULT,
+				     &limit);
 	if (err)
 		return err;
 	rows = db_rows(&call->query);

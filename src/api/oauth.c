@@ -35,8 +35,9 @@ static void set_cookie(struct call *call, bool secure)
 	CLEANUP(strbuf_release) struct strbuf cookie = STRBUF_INIT(512);
 
 	/* Lax: the provider's redirect back to the callback is a cross-site navigation. */
-	strbuf_printf(&cookie, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s", secure ? COOKIE_SECURE : COOKIE,
-		      call->login.browser, secure ? "; Secure" : "");
+	strbuf_printf(&cookie, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s",
+		      secure ? COOKIE_SECURE : COOKIE, call->login.browser,
+		      secure ? "; Secure" : "");
 	http_reply_header(&call->reply, "Set-Cookie", cookie.data);
 }
 

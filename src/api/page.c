@@ -2,8 +2,8 @@
 
 #include "base/banned.h"
 
-#define STYLE                                                                                     \
-	":root{color-scheme:light dark}"                                                          \
+#define STYLE                                                                                      \
+	":root{color-scheme:light dark}"                                                           \
 	"body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1rem}" \
 	"h1{font-size:1.5rem}p.small{opacity:.7;font-size:.875rem}"
 
@@ -26,7 +26,8 @@ static void begin_page(struct call *call, int status, const char *title)
 	strbuf_printf(&reply->body,
 		      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		      "<meta name=\"viewport\" content=\"width=device-width\">\n"
-		      "<title>%s</title>\n<style>" STYLE "</style>\n</head>\n<body>\n<main>\n<h1>%s</h1>\n",
+		      "<title>%s</title>\n<style>" STYLE
+		      "</style>\n</head>\n<body>\n<main>\n<h1>%s</h1>\n",
 		      title, title);
 }
 

@@ -65,8 +65,9 @@ enum err token_answer(struct call *call)
 	enum err err = read_wish(call, &wish);
 
 	if (!err)
-		err = token_get_answer(&call->query, wish, call->exchange_is_free(call->exchange_arg),
-				       &token, &call->problem);
+		err = token_get_answer(&call->query, wish,
+				       call->exchange_is_free(call->exchange_arg), &token,
+				       &call->problem);
 	if (err == ERR_AGAIN) {
 		route_to_exchange(call);
 		return ERR_OK;
@@ -77,7 +78,8 @@ enum err token_answer(struct call *call)
 }
 
 /* The caller has waited long enough; the refresh goes on without it. */
-static void answer_early(void *arg, enum err err, const struct token *token, struct problem *problem)
+static void answer_early(void *arg, enum err err, const struct token *token,
+			 struct problem *problem)
 {
 	struct call *call = arg;
 
@@ -132,9 +134,12 @@ static enum err read_refresh_body(struct call *call, struct refresh_call *refres
 		refresh->client_id = json_object_get_int64(client_id);
 	}
 	if (!client_id && !refresh->branch_id)
-		problem_add_fault(problem, "branch_id", "one of client_id (a number) and branch_id (a string) is required");
+		problem_add_fault(
+			problem, "branch_id",
+			"one of client_id (a number) and branch_id (a string) is required");
 	else if (client_id && json_object_object_get_ex(call->body, "branch_id", NULL))
-		problem_add_fault(problem, "branch_id", "only one of client_id and branch_id is allowed");
+		problem_add_fault(problem, "branch_id",
+				  "only one of client_id and branch_id is allowed");
 	return problem->faults ? ERR_VALIDATION_FAILED : ERR_OK;
 }
 

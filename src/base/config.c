@@ -35,29 +35,43 @@ struct option {
 };
 
 #define FIELD(field) offsetof(struct config, field)
-#define OPT_ENUM(name_, field, choices_, fallback_, help_)                                        \
-	{ .name = #name_, .type = TYPE_ENUM, .offset = FIELD(field), .choices = (choices_),       \
-	  .fallback = (fallback_), .help = (help_) }
-#define OPT_INT(name_, field, min_, max_, fallback_, help_)                                       \
-	{ .name = #name_, .type = TYPE_NUMBER, .offset = FIELD(field), .min = (min_),             \
-	  .max = (max_), .fallback = #fallback_, .help = (help_) }
+#define OPT_ENUM(name_, field, choices_, fallback_, help_)                                         \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_ENUM, .offset = FIELD(field), .choices = (choices_),  \
+		.fallback = (fallback_), .help = (help_)                                           \
+	}
+#define OPT_INT(name_, field, min_, max_, fallback_, help_)                                        \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_NUMBER, .offset = FIELD(field), .min = (min_),        \
+		.max = (max_), .fallback = #fallback_, .help = (help_)                             \
+	}
 #define OPT_MSEC OPT_INT
 #define OPT_SECONDS OPT_INT
-#define OPT_PER_CORE(name_, field, min_, max_, help_)                                             \
-	{ .name = #name_, .type = TYPE_NUMBER, .offset = FIELD(field), .min = (min_),             \
-	  .max = (max_), .fallback = "one per core", .help = (help_) }
-#define OPT_SCOPE(name_, field, fallback_, help_)                                                 \
-	{ .name = #name_, .type = TYPE_SCOPE, .offset = FIELD(field), .fallback = (fallback_),    \
-	  .help = (help_) }
-#define OPT_SECRET_REQUIRED(name_, field, help_)                                                  \
-	{ .name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .required = true,          \
-	  .help = (help_) }
-#define OPT_STRING(name_, field, fallback_, help_)                                                \
-	{ .name = #name_, .type = TYPE_STRING, .offset = FIELD(field), .fallback = (fallback_),   \
-	  .help = (help_) }
-#define OPT_URL(name_, field, fallback_, help_)                                                   \
-	{ .name = #name_, .type = TYPE_URL, .offset = FIELD(field), .fallback = (fallback_),      \
-	  .help = (help_) }
+#define OPT_PER_CORE(name_, field, min_, max_, help_)                                              \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_NUMBER, .offset = FIELD(field), .min = (min_),        \
+		.max = (max_), .fallback = "one per core", .help = (help_)                         \
+	}
+#define OPT_SCOPE(name_, field, fallback_, help_)                                                  \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_SCOPE, .offset = FIELD(field),                        \
+		.fallback = (fallback_), .help = (help_)                                           \
+	}
+#define OPT_SECRET_REQUIRED(name_, field, help_)                                                   \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .required = true,     \
+		.help = (help_)                                                                    \
+	}
+#define OPT_STRING(name_, field, fallback_, help_)                                                 \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_STRING, .offset = FIELD(field),                       \
+		.fallback = (fallback_), .help = (help_)                                           \
+	}
+#define OPT_URL(name_, field, fallback_, help_)                                                    \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_URL, .offset = FIELD(field), .fallback = (fallback_), \
+		.help = (help_)                                                                    \
+	}
 
 static const char *const environments[] = { "development", "production", NULL };
 static const char *const log_formats[] = { "json", "text", NULL };
@@ -199,7 +213,8 @@ static void fault(FILE *faults, const struct option *opt, const char *value)
 			opt->max, opt->fallback);
 		break;
 	case TYPE_URL:
-		fputs("allowed is an absolute http:// or https:// URL without a fragment\n", faults);
+		fputs("allowed is an absolute http:// or https:// URL without a fragment\n",
+		      faults);
 		break;
 	default:
 		fprintf(faults, "allowed is: %s\n", opt->help);

@@ -21,7 +21,8 @@ struct envfile {
 
 /* ERR_CONFIG: not readable, or a line that is no setting; said on @faults with its number. */
 MUST_CHECK enum err envfile_read(const char *path, FILE *faults, struct envfile *ret_file);
-const char *envfile_get(const struct envfile *file, const char *name); /* the last one; NULL: none */
+const char *envfile_get(const struct envfile *file,
+			const char *name);  /* the last one; NULL: none */
 void envfile_release(struct envfile *file); /* wipes */
 
 #endif

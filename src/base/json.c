@@ -61,7 +61,8 @@ const char *json_get_string(struct json_object *obj, const char *key)
 	struct json_object *value;
 	const char *s;
 
-	if (!json_object_is_type(obj, json_type_object) || !json_object_object_get_ex(obj, key, &value) ||
+	if (!json_object_is_type(obj, json_type_object) ||
+	    !json_object_object_get_ex(obj, key, &value) ||
 	    !json_object_is_type(value, json_type_string))
 		return NULL;
 	s = json_object_get_string(value);

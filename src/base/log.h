@@ -37,8 +37,8 @@ struct log_field {
 #define LOG_STR(key_, value) ((struct log_field){ .key = (key_), .str = (value) ? (value) : "" })
 #define LOG_NUM(key_, value) ((struct log_field){ .key = (key_), .num = (value) })
 
-#define LOG(log, level, event, ...)                                                               \
-	log_write(log, level,                                                                     \
+#define LOG(log, level, event, ...)                                                                \
+	log_write(log, level,                                                                      \
 		  (const struct log_field[]){ LOG_STR("event", event), ##__VA_ARGS__, { 0 } })
 
 /* @fields[0] is the event; the list ends with a NULL key. Never fails: a line that cannot be

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t size);  /* zeroed */
+void *mem_alloc(size_t size); /* zeroed */
 void *mem_realloc(void *ptr, size_t size);
 char *mem_strdup(const char *s); /* NULL stays NULL */
 char *mem_strndup(const char *s, size_t len);

@@ -19,7 +19,10 @@ struct strbuf {
 
 extern char strbuf_empty[];
 
-#define STRBUF_INIT(cap_) { .data = strbuf_empty, .cap = (cap_) }
+#define STRBUF_INIT(cap_)                                                                          \
+	{                                                                                          \
+		.data = strbuf_empty, .cap = (cap_)                                                \
+	}
 
 void strbuf_init(struct strbuf *sb, size_t cap);
 void strbuf_release(struct strbuf *sb); /* wipes: buffers often hold secrets */

@@ -11,7 +11,8 @@ enum err digest_sha256(const void *data, size_t len, unsigned char *ret_digest)
 {
 	unsigned int size = 0;
 
-	if (EVP_Digest(data, len, ret_digest, &size, EVP_sha256(), NULL) != 1 || size != SHA256_SIZE)
+	if (EVP_Digest(data, len, ret_digest, &size, EVP_sha256(), NULL) != 1 ||
+	    size != SHA256_SIZE)
 		return ERR_INTERNAL;
 	return ERR_OK;
 }

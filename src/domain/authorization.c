@@ -123,7 +123,8 @@ enum err login_begin_answer(const struct domain *domain, const struct login *log
 		return ERR_INTERNAL;
 	strbuf_init(&ret_redirect->url, URL_MAX);
 	if (host && !is_host_of(host, &url)) {
-		CLEANUP(mem_free_ptr) char *login_url = client_login_url(client.redirect_uri, client.id);
+		CLEANUP(mem_free_ptr)
+		char *login_url = client_login_url(client.redirect_uri, client.id);
 
 		/* The mark ends what would be a loop where a proxy changes Host. */
 		strbuf_printf(&ret_redirect->url, "%s?redirected=1", login_url);
@@ -196,9 +197,10 @@ static enum err exchange_code(const struct domain *domain, const struct login_ca
 			      struct problem *problem)
 {
 	struct provider_failure failure = { 0 };
-	enum err err = token_endpoint_exchange(domain->google, login->client_id, login->client_secret,
-					       callback->code, login->code_verifier,
-					       login->redirect_uri, answer, &failure);
+	enum err err =
+		token_endpoint_exchange(domain->google, login->client_id, login->client_secret,
+					callback->code, login->code_verifier, login->redirect_uri,
+					answer, &failure);
 
 	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s", failure.code);
 	/* Here it is about the code, which was used, is too old, or is another client's. */
@@ -212,7 +214,8 @@ static enum err exchange_code(const struct domain *domain, const struct login_ca
 	if (answer->scope && !scope_covers(answer->scope, domain->config->google_scope))
 		return ERR_INSUFFICIENT_SCOPE;
 	if (!secret_is_set(&answer->refresh_token)) {
-		snprintf(problem->provider_error, sizeof(problem->provider_error), "no_refresh_token");
+		snprintf(problem->provider_error, sizeof(problem->provider_error),
+			 "no_refresh_token");
 		return ERR_PROVIDER_ERROR;
 	}
 	return ERR_OK;
@@ -238,7 +241,8 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 
 	for (;;) {
 		err = token_store_grant(domain->db, &update, clock_left_ms(callback->deadline_ms));
-		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(callback->deadline_ms - DB_CALL_MS))
+		if (err != ERR_DATABASE_UNAVAILABLE ||
+		    !clock_left_ms(callback->deadline_ms - DB_CALL_MS))
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
 	}

@@ -24,8 +24,9 @@ struct login {
 };
 
 /* @cookie: what the browser has from an earlier login, NULL or anything else: a new one is made. */
-MUST_CHECK enum err login_begin_ask(const struct domain *domain, int64_t client_id, const char *cookie,
-				    struct login *login, struct db_query *query);
+MUST_CHECK enum err login_begin_ask(const struct domain *domain, int64_t client_id,
+				    const char *cookie, struct login *login,
+				    struct db_query *query);
 
 struct login_redirect {
 	struct strbuf url;

@@ -26,7 +26,8 @@ char *client_login_url(const char *redirect_uri, int64_t id)
 	if (path_len >= sizeof(callback) - 1 &&
 	    !strcmp(url.path + path_len - (sizeof(callback) - 1), callback))
 		prefix_len = path_len - (sizeof(callback) - 1);
-	strbuf_printf(&text, "%s%.*s/oauth/login/%" PRId64, url.prefix, (int)prefix_len, url.path, id);
+	strbuf_printf(&text, "%s%.*s/oauth/login/%" PRId64, url.prefix, (int)prefix_len, url.path,
+		      id);
 	return mem_strdup(text.data);
 }
 

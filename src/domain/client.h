@@ -20,8 +20,9 @@ char *client_login_url(const char *redirect_uri, int64_t id);
 /* ERR_VALIDATION_FAILED with every fault in @problem. @body (JSON) is borrowed by @query. */
 MUST_CHECK enum err client_register_ask(const struct domain *domain, struct json_object *body,
 					struct db_query *query, struct problem *problem);
-MUST_CHECK enum err client_change_ask(const struct domain *domain, int64_t id, struct json_object *body,
-				      struct db_query *query, struct problem *problem);
+MUST_CHECK enum err client_change_ask(const struct domain *domain, int64_t id,
+				      struct json_object *body, struct db_query *query,
+				      struct problem *problem);
 void client_get_ask(int64_t id, struct db_query *query);
 
 /* Turns the query's outcome into one row. ERR_BRANCH_EXISTS, ERR_CLIENT_NOT_FOUND, or the query's. */

@@ -19,7 +19,8 @@ struct domain {
 };
 
 /* Does not connect to anything yet. ERR_INTERNAL: a library refused. */
-MUST_CHECK enum err domain_init(struct domain *domain, const struct config *config, bool calls_provider);
+MUST_CHECK enum err domain_init(struct domain *domain, const struct config *config,
+				bool calls_provider);
 void domain_release(struct domain *domain);
 
 /* What a caller is told beside the error itself. Begins as { 0 }. */
@@ -27,7 +28,7 @@ struct problem {
 	int retry_after_s;                       /* 0: not said */
 	char provider_error[PROVIDER_CODE_SIZE]; /* "": none */
 	char *login_url;                         /* where a person must act; NULL: nowhere */
-	struct json_object *faults;              /* of ERR_VALIDATION_FAILED: {field, message} … */
+	struct json_object *faults; /* of ERR_VALIDATION_FAILED: {field, message} … */
 };
 
 void problem_release(struct problem *problem);

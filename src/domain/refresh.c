@@ -129,12 +129,14 @@ static enum err answer_failure(struct attempt *attempt, enum err err, struct tok
 	struct problem *problem = attempt->problem;
 
 	row.now_us += (clock_monotonic_ms() - attempt->lock.locked_at_ms) * 1000;
-	if (err != ERR_REAUTHORIZATION_REQUIRED && !attempt->call->forced && row.expires_at_us > row.now_us) {
+	if (err != ERR_REAUTHORIZATION_REQUIRED && !attempt->call->forced &&
+	    row.expires_at_us > row.now_us) {
 		row.refresh_error = err_info(err)->code;
 		token_from_row(&row, attempt->call->wish, ret_token);
 		return ERR_OK;
 	}
-	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s", attempt->failure.code);
+	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s",
+		 attempt->failure.code);
 	if (err == ERR_REAUTHORIZATION_REQUIRED)
 		problem_set_login_url(problem, row.redirect_uri, row.client_id);
 	else
@@ -261,12 +263,14 @@ static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 
 	/* Begun only when it can be finished: with a provider that rotates refresh tokens, an
 	 * answer that nobody waits for is a lost grant. */
-	if (clock_left_ms(attempt->call->deadline_ms) < domain->config->google_timeout_ms + DB_CALL_MS) {
+	if (clock_left_ms(attempt->call->deadline_ms) <
+	    domain->config->google_timeout_ms + DB_CALL_MS) {
 		attempt->problem->retry_after_s = 1;
 		return ERR_REFRESH_IN_PROGRESS;
 	}
 	err = token_endpoint_refresh(domain->google, row->oauth_client_id, row->oauth_client_secret,
-				     row->refresh_token, &alarm, &attempt->answer, &attempt->failure);
+				     row->refresh_token, &alarm, &attempt->answer,
+				     &attempt->failure);
 	if (!err)
 		return store_success(attempt, ret_token);
 	if (err == ERR_INTERNAL)
@@ -282,7 +286,8 @@ static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
 
 	if (!err)
 		err = attempt->call->forced
-			      ? answer_of_row_forced(row, attempt->call, ret_token, attempt->problem)
+			      ? answer_of_row_forced(row, attempt->call, ret_token,
+						     attempt->problem)
 			      : answer_of_row(row, attempt->call, ret_token, attempt->problem);
 	return err == ERR_AGAIN ? call_provider(attempt, ret_token) : err;
 }
@@ -297,7 +302,8 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	int wait_ms = works && !call->forced ? 0 : clock_left_ms(wait_until_ms(domain, call));
 	enum err err;
 
-	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain), &attempt.lock);
+	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain),
+			 &attempt.lock);
 	if (err == ERR_DB_LOCKED && works && !call->forced) {
 		token_from_row(seen, call->wish, ret_token);
 		return ERR_OK;
@@ -317,7 +323,7 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 enum err refresh_get(const struct domain *domain, const struct refresh_call *call,
 		     struct token *ret_token, struct problem *problem)
 {
-	struct token_row row;
+	struct token_row row = { 0 };
 	struct db_query query;
 	enum err err;
 

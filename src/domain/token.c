@@ -122,7 +122,8 @@ int64_t token_due_at(const struct domain *domain, int64_t began_us, int64_t expi
 
 	/* A tenth of its life at most, and only earlier: a fleet that was connected in one
 	 * afternoon does not come due in one second. */
-	due_us = expires_at_us - ahead_us - (int64_t)((double)random() / RAND_MAX * (double)life_us / 10);
+	due_us = expires_at_us - ahead_us -
+		 (int64_t)((double)random() / RAND_MAX * (double)life_us / 10);
 	earliest_us = began_us + later(10 * US_PER_S, life_us / 10);
 	return later(due_us, earliest_us);
 }

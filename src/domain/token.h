@@ -38,11 +38,11 @@ struct token_wish token_wish(const struct domain *domain, int min_ttl_s /* -1: n
 MUST_CHECK enum err token_check(const struct token_row *row, struct problem *problem);
 
 enum token_verdict {
-	TOKEN_FRESH,        /* answer it */
-	TOKEN_LEFT_ALONE,   /* works, but is not to be refreshed now: answer it as stale */
-	TOKEN_WANTS_REFRESH,/* works; refresh if that is cheap, else answer it as stale */
-	TOKEN_NEEDS_REFRESH,/* has expired */
-	TOKEN_BACKING_OFF,  /* has expired, and the provider is not to be asked yet */
+	TOKEN_FRESH,         /* answer it */
+	TOKEN_LEFT_ALONE,    /* works, but is not to be refreshed now: answer it as stale */
+	TOKEN_WANTS_REFRESH, /* works; refresh if that is cheap, else answer it as stale */
+	TOKEN_NEEDS_REFRESH, /* has expired */
+	TOKEN_BACKING_OFF,   /* has expired, and the provider is not to be asked yet */
 };
 
 enum token_verdict token_judge(const struct token_row *row, struct token_wish wish);
@@ -63,6 +63,7 @@ void token_get_ask(const char *branch_id, struct db_query *query);
  * ERR_BRANCH_NOT_FOUND, token_check()'s, a stored error, or the query's.
  */
 MUST_CHECK enum err token_get_answer(const struct db_query *query, struct token_wish wish,
-				     bool may_refresh, struct token *ret_token, struct problem *problem);
+				     bool may_refresh, struct token *ret_token,
+				     struct problem *problem);
 
 #endif

@@ -114,7 +114,7 @@ static void apply_rule(const struct rule *rule, struct json_object *value, bool 
 	if (fault)
 		problem_add_fault(problem, rule->field, fault);
 	else
-		*(const char **)((char *)fields + rule->offset) = text;
+		*(const char **)(void *)((char *)fields + rule->offset) = text;
 }
 
 static enum err require_object(struct json_object *body, struct problem *problem)

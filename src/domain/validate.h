@@ -12,7 +12,8 @@ MUST_CHECK enum err client_validate(struct json_object *body, bool production,
 				    struct client_fields *ret_fields, struct problem *problem);
 /* A change: only what is to be changed is there. */
 MUST_CHECK enum err client_validate_change(struct json_object *body, bool production,
-					   struct client_fields *ret_fields, struct problem *problem);
+					   struct client_fields *ret_fields,
+					   struct problem *problem);
 
 /* For the body of POST /tokens/refresh. A branch id is looked up, so only its form counts. */
 bool branch_id_is_plain(const char *branch_id);

@@ -9,7 +9,6 @@
 
 #include "base/banned.h"
 
-
 struct google {
 	struct google_settings settings;
 	CURLM *multi;

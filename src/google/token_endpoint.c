@@ -30,7 +30,8 @@ bool provider_code_is_plain(const char *code)
 {
 	size_t len = strlen(code);
 
-	return len && len < PROVIDER_CODE_SIZE && strspn(code, "abcdefghijklmnopqrstuvwxyz_") == len;
+	return len && len < PROVIDER_CODE_SIZE &&
+	       strspn(code, "abcdefghijklmnopqrstuvwxyz_") == len;
 }
 
 static void set_code(struct provider_failure *failure, const char *code)
@@ -87,8 +88,9 @@ static bool read_lifetime(struct json_object *body, int64_t *ret_s)
 		*ret_s = json_object_get_int64(value); /* saturates */
 		break;
 	case json_type_double:
-		*ret_s = json_object_get_double(value) < LIFETIME_MAX_S ? (int64_t)json_object_get_double(value)
-									: LIFETIME_MAX_S;
+		*ret_s = json_object_get_double(value) < LIFETIME_MAX_S
+				 ? (int64_t)json_object_get_double(value)
+				 : LIFETIME_MAX_S;
 		break;
 	case json_type_string: /* some servers do */
 		*ret_s = strtoll(json_object_get_string(value), &end, 10);
@@ -147,7 +149,8 @@ static enum err post(struct google *google, const struct strbuf *form, struct go
 	google_answer_init(&answer);
 	if (!strbuf_ok(form))
 		return ERR_INTERNAL;
-	err = google_post(google, google_settings(google)->token_url, form->data, alarm, &answer, &code);
+	err = google_post(google, google_settings(google)->token_url, form->data, alarm, &answer,
+			  &code);
 	if (err) {
 		set_code(ret_failure, code);
 		return err;
@@ -158,7 +161,8 @@ static enum err post(struct google *google, const struct strbuf *form, struct go
 enum err token_endpoint_exchange(struct google *google, const char *client_id,
 				 const char *client_secret, const char *code,
 				 const char *code_verifier, const char *redirect_uri,
-				 struct token_answer *ret_answer, struct provider_failure *ret_failure)
+				 struct token_answer *ret_answer,
+				 struct provider_failure *ret_failure)
 {
 	CLEANUP(strbuf_release) struct strbuf form = STRBUF_INIT(FORM_MAX);
 

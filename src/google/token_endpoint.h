@@ -16,9 +16,10 @@
 /* A good answer. */
 struct token_answer {
 	struct secret access_token;
-	struct secret refresh_token; /* unset: the provider sent none; may be set after a failure too */
-	char *token_type;            /* "Bearer" */
-	char *scope;                 /* NULL: the provider named none */
+	struct secret
+		refresh_token; /* unset: the provider sent none; may be set after a failure too */
+	char *token_type;      /* "Bearer" */
+	char *scope;           /* NULL: the provider named none */
 	int64_t expires_in_s;
 };
 
@@ -46,7 +47,8 @@ MUST_CHECK enum err token_endpoint_exchange(struct google *google, const char *c
 					    struct provider_failure *ret_failure);
 MUST_CHECK enum err token_endpoint_refresh(struct google *google, const char *client_id,
 					   const char *client_secret, const char *refresh_token,
-					   struct google_alarm *alarm, struct token_answer *ret_answer,
+					   struct google_alarm *alarm,
+					   struct token_answer *ret_answer,
 					   struct provider_failure *ret_failure);
 
 /* True for 1 to 64 characters of [a-z_]: what is shown of an error that came from outside. */

@@ -59,7 +59,8 @@ enum err url_parse(const char *text, struct url *ret_url)
 	if (!handle)
 		return ERR_INTERNAL;
 	/* What a browser would send on differently than it was written is refused. */
-	if (!strpbrk(text, " \t\r\n\\\"<>^`{|}") && curl_url_set(handle, CURLUPART_URL, text, 0) == CURLUE_OK)
+	if (!strpbrk(text, " \t\r\n\\\"<>^`{|}") &&
+	    curl_url_set(handle, CURLUPART_URL, text, 0) == CURLUE_OK)
 		err = take_apart(handle, text, &url);
 	curl_url_cleanup(handle);
 	if (err)

@@ -99,7 +99,8 @@ static int64_t parse_arrived_ms(const char *msec)
 		return now;
 	seconds = strtod(msec, &end);
 	/* Same host, same clock: a time in the future or hours old is a clock that was set. */
-	if (end == msec || seconds * 1000 > (double)now || seconds * 1000 < (double)(now - 3600 * 1000))
+	if (end == msec || seconds * 1000 > (double)now ||
+	    seconds * 1000 < (double)(now - 3600 * 1000))
 		return now;
 	return (int64_t)(seconds * 1000);
 }

@@ -117,7 +117,8 @@ bool http_cookie_get(const char *header, const char *name, char *ret_value, size
 			const char *value = header + name_len + 1;
 			size_t value_len = len - name_len - 1;
 
-			while (value_len && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
+			while (value_len &&
+			       (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
 				value_len--;
 			if (!value_len || value_len >= size)
 				return false;

@@ -19,9 +19,9 @@ enum worker_kind {
 };
 
 struct board_slot {
-	_Atomic int kind;             /* enum worker_kind */
-	_Atomic int64_t deadline_ms;  /* monotonic: when the work in hand must be done; 0: idle */
-	_Atomic uint64_t requests;    /* answered */
+	_Atomic int kind;            /* enum worker_kind */
+	_Atomic int64_t deadline_ms; /* monotonic: when the work in hand must be done; 0: idle */
+	_Atomic uint64_t requests;   /* answered */
 };
 
 struct board {

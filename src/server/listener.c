@@ -45,7 +45,9 @@ static enum err lock_dir(const char *dir, const struct log *log, int *ret_fd)
 		return refuse(log, dir, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		close(fd);
-		return refuse(log, dir, "another token-service uses this directory; choose one with --socket-dir");
+		return refuse(
+			log, dir,
+			"another token-service uses this directory; choose one with --socket-dir");
 	}
 	*ret_fd = fd;
 	return ERR_OK;
@@ -57,7 +59,9 @@ static enum err open_socket(const char *path, const struct log *log, int *ret_fd
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return refuse(log, path, "the path is longer than the 107 bytes of a Unix socket; use a shorter --socket-dir");
+		return refuse(
+			log, path,
+			"the path is longer than the 107 bytes of a Unix socket; use a shorter --socket-dir");
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -66,7 +70,8 @@ static enum err open_socket(const char *path, const struct log *log, int *ret_fd
 		close(fd);
 		return refuse(log, path, strerror(errno));
 	}
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || chmod(path, 0660) || listen(fd, BACKLOG)) {
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || chmod(path, 0660) ||
+	    listen(fd, BACKLOG)) {
 		int error = errno;
 
 		close(fd);

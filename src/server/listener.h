@@ -21,7 +21,8 @@ struct listeners {
  * crashed master left is replaced; a second master in one directory is refused.
  * ERR_CONFIG: said in the log. Release with listeners_close(), which removes the sockets.
  */
-MUST_CHECK enum err listeners_open(const char *dir, const struct log *log, struct listeners *ret_listeners);
+MUST_CHECK enum err listeners_open(const char *dir, const struct log *log,
+				   struct listeners *ret_listeners);
 void listeners_close(struct listeners *listeners);
 
 #endif

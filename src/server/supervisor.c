@@ -231,7 +231,8 @@ static void enforce_deadlines(struct supervisor *sup)
 			kill(child->pid, SIGKILL);
 		} else if (child->slot->deadline_ms && !clock_left_ms(child->slot->deadline_ms) &&
 			   !child->kill_at_ms) {
-			LOG(&sup->log, LOG_ERROR, "worker past its deadline", LOG_NUM("pid", child->pid));
+			LOG(&sup->log, LOG_ERROR, "worker past its deadline",
+			    LOG_NUM("pid", child->pid));
 			stop_child(child, TERM_TO_KILL_MS);
 		}
 	}
@@ -243,7 +244,8 @@ static void reload(struct supervisor *sup)
 	struct config config;
 
 	if (config_load(sup->env_file, stderr, &config)) {
-		LOG(&sup->log, LOG_ERROR, "reload refused: the configuration has faults, the old one stays");
+		LOG(&sup->log, LOG_ERROR,
+		    "reload refused: the configuration has faults, the old one stays");
 		return;
 	}
 	config_release(&sup->config);

@@ -27,7 +27,8 @@ bool worker_is_stopping(void)
 
 int worker_poll(struct pollfd *fds, size_t count, int timeout_ms)
 {
-	struct timespec timeout = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L };
+	struct timespec timeout = { .tv_sec = timeout_ms / 1000,
+				    .tv_nsec = timeout_ms % 1000 * 1000000L };
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -89,7 +90,8 @@ void worker_call_done(struct worker *worker, const struct call *call, enum err e
 	    LOG_STR("request_id", call->request_id), LOG_STR("route", route),
 	    LOG_NUM("status", call->reply.status), LOG_STR("error", code),
 	    LOG_STR("provider_error", call->problem.provider_error),
-	    LOG_STR("sqlstate", call->query.sqlstate), LOG_STR("database_message", call->query.message),
+	    LOG_STR("sqlstate", call->query.sqlstate),
+	    LOG_STR("database_message", call->query.message),
 	    LOG_NUM("duration_ms", clock_monotonic_ms() - call->arrived_ms));
 }
 

@@ -103,7 +103,8 @@ static void begin_new(struct database_loop *loop)
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct lane *lane = &loop->lanes[i];
 
-		if (http_connection_fd(lane->conn) < 0 && !lane->asked && begin(loop, lane) == ERR_AGAIN)
+		if (http_connection_fd(lane->conn) < 0 && !lane->asked &&
+		    begin(loop, lane) == ERR_AGAIN)
 			return;
 	}
 }

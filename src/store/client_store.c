@@ -4,6 +4,8 @@
 
 #include "base/banned.h"
 
+/* SQL reads better as it was written. */
+/* clang-format off */
 #define CLIENT_COLUMNS                                                                            \
 	"c.id, c.client_id, c.redirect_uri, c.branch_id, c.workspace_email, c.workspace_name, "   \
 	"c.is_active, " SQL_US("c.created_at") ", " SQL_US("c.updated_at") ", t.id IS NOT NULL, " \
@@ -54,6 +56,7 @@ static const struct db_stmt CLIENT_DELETE = {
 	.name = "client_delete", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
 	.sql = "DELETE FROM clients WHERE id = $1 RETURNING id",
 };
+/* clang-format on */
 
 void client_insert_query(struct db_query *query, const struct client_fields *fields)
 {

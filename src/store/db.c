@@ -100,7 +100,8 @@ static enum err connect_poll(struct db *db, int64_t deadline_ms)
 	if (!db->conn || PQstatus(db->conn) == CONNECTION_BAD)
 		return ERR_DATABASE_UNAVAILABLE;
 	while (status != PGRES_POLLING_OK) {
-		enum err err = db_wait(db, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms);
+		enum err err = db_wait(db, status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+				       deadline_ms);
 
 		if (err)
 			return err;
@@ -128,7 +129,8 @@ static void back_off(struct db *db)
 enum err db_connect(struct db *db, int64_t deadline_ms)
 {
 	/* "dbname" takes a whole URL or keyword string when it is to be expanded. */
-	const char *const keys[] = { "dbname", "fallback_application_name", "client_encoding", NULL };
+	const char *const keys[] = { "dbname", "fallback_application_name", "client_encoding",
+				     NULL };
 	const char *const values[] = { db->url, "token-service", "UTF8", NULL };
 	enum err err;
 

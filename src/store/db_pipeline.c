@@ -30,7 +30,9 @@ struct batch {
 
 const struct db_stmt DB_BEGIN = { .name = "begin", .sql = "BEGIN", .effect = DB_WRITES };
 static const struct db_stmt DB_COMMIT = { .name = "commit", .sql = "COMMIT", .effect = DB_WRITES };
-static const struct db_stmt DB_ROLLBACK = { .name = "rollback", .sql = "ROLLBACK", .effect = DB_WRITES };
+static const struct db_stmt DB_ROLLBACK = { .name = "rollback",
+					    .sql = "ROLLBACK",
+					    .effect = DB_WRITES };
 
 static bool is_prepared(const struct db *db, const struct db_stmt *stmt)
 {
@@ -97,8 +99,9 @@ static void send_batch(struct db *db, struct batch *batch, struct db_query **que
  * statement that is gone or no longer fits its table. */
 static bool is_connection_error(const char *sqlstate)
 {
-	return !strncmp(sqlstate, "08", 2) || !strncmp(sqlstate, "57P", 3) || !strcmp(sqlstate, "25006") ||
-	       !strcmp(sqlstate, "26000") || !strcmp(sqlstate, "0A000");
+	return !strncmp(sqlstate, "08", 2) || !strncmp(sqlstate, "57P", 3) ||
+	       !strcmp(sqlstate, "25006") || !strcmp(sqlstate, "26000") ||
+	       !strcmp(sqlstate, "0A000");
 }
 
 static enum err error_of(const char *sqlstate)
@@ -112,7 +115,8 @@ static enum err error_of(const char *sqlstate)
 	return ERR_INTERNAL;
 }
 
-static void set_failed(struct db *db, struct batch *batch, struct db_query *query, const PGresult *result)
+static void set_failed(struct db *db, struct batch *batch, struct db_query *query,
+		       const PGresult *result)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);

@@ -2,6 +2,8 @@
 
 #include "base/banned.h"
 
+/* SQL reads better as it was written. */
+/* clang-format off */
 static const struct db_stmt HEALTH = {
 	.name = "health", .nparams = 0, .ncols = 1, .effect = DB_READS,
 	.sql = "SELECT 1",
@@ -11,6 +13,7 @@ static const struct db_stmt SCHEMA_DEPLOYED = {
 	.name = "schema_deployed", .nparams = 1, .ncols = 1, .effect = DB_READS,
 	.sql = "SELECT EXISTS (SELECT FROM sqitch.changes WHERE project = 'token-service' AND change = $1)",
 };
+/* clang-format on */
 
 void health_query(struct db_query *query)
 {

@@ -4,6 +4,8 @@
 
 #include "base/banned.h"
 
+/* SQL reads better as it was written. */
+/* clang-format off */
 static const struct db_stmt LOGIN_BEGIN = {
 	.name = "login_begin", .nparams = 5, .ncols = 5, .effect = DB_WRITES,
 	.sql = "WITH c AS (SELECT id, client_id, redirect_uri, workspace_email, is_active "
@@ -22,6 +24,7 @@ static const struct db_stmt LOGIN_CONSUME = {
 	       "RETURNING c.id, c.client_id, c.client_secret, c.branch_id, s.redirect_uri, "
 	       "s.code_verifier, c.is_active, s.expires_at <= now(), " SQL_US("clock_timestamp()"),
 };
+/* clang-format on */
 
 void login_begin_query(struct db_query *query, const struct login_begin *login)
 {

@@ -7,6 +7,8 @@
 
 #include "base/banned.h"
 
+/* SQL reads better as it was written. */
+/* clang-format off */
 #define TOKEN_COLUMNS                                                                             \
 	"t.id IS NOT NULL, t.access_token, t.token_type, t.scope, " SQL_US("t.expires_at")        \
 	", t.is_valid, t.is_revoked, t.grant_version, " SQL_US("t.refresh_began_at") ", "           \
@@ -89,6 +91,7 @@ static const struct db_stmt GRANT_STORE = {
 	       "grant_version = t.grant_version + 1, refresh_retry_at = NULL, provider_retry_at = NULL, "
 	       "refresh_failures = 0, refresh_error = NULL, provider_error = NULL RETURNING t.id",
 };
+/* clang-format on */
 
 void token_by_branch_query(struct db_query *query, const char *branch_id)
 {

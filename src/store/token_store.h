@@ -104,6 +104,7 @@ void token_failed_query(struct db_query *query, const struct token_failure *fail
 
 /* Stores a new grant, whatever was there; waits for a refresh under way at most @wait_ms.
  * ERR_DB_LOCKED: longer; ERR_DB_NO_ROW: the client is gone; else as token_lock(). */
-MUST_CHECK enum err token_store_grant(struct db *db, const struct token_update *update, int wait_ms);
+MUST_CHECK enum err token_store_grant(struct db *db, const struct token_update *update,
+				      int wait_ms);
 
 #endif
