@@ -34,7 +34,12 @@ struct log_field {
 	int64_t num;
 };
 
-#define LOG_STR(key_, value) ((struct log_field){ .key = (key_), .str = (value) ? (value) : "" })
+static inline const char *log_text(const char *s)
+{
+	return s ? s : "";
+}
+
+#define LOG_STR(key_, value) ((struct log_field){ .key = (key_), .str = log_text(value) })
 #define LOG_NUM(key_, value) ((struct log_field){ .key = (key_), .num = (value) })
 
 #define LOG(log, level, event, ...)                                                                \
