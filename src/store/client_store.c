@@ -47,7 +47,8 @@ static const struct db_stmt CLIENT_UPDATE = {
 	       "WHERE id = $1 RETURNING *), "
 	       "free AS (SELECT t.id FROM tokens t JOIN c ON c.id = t.client_id "
 	       "WHERE $2 IS NOT NULL AND t.refresh_failures > 0 FOR UPDATE OF t SKIP LOCKED), "
-	       "cleared AS (UPDATE tokens SET refresh_retry_at = NULL, refresh_failures = 0 "
+	       "cleared AS (UPDATE tokens SET refresh_retry_at = NULL, refresh_failures = 0, "
+	       "refresh_error = NULL, provider_error = NULL, refresh_began_at = NULL "
 	       "WHERE id IN (SELECT id FROM free)) "
 	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
 };
