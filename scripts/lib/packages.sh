@@ -34,6 +34,7 @@ npm npm
 
 PACKAGES_TEST='
 chromium
+chromium-driver
 clang
 clang-format
 clang-tidy
@@ -45,6 +46,7 @@ python3-httpx
 python3-psycopg2
 python3-pytest
 python3-pytest-xdist
+python3-selenium
 shellcheck
 valgrind
 '
@@ -86,9 +88,9 @@ packages_install() {
 	# In the foreground, for sudo may ask for a password on the terminal.
 	"${sudo[@]}" "$TOP/scripts/lib/apt-install" download "${MISSING[@]}" || fail 1 'the packages could not be downloaded'
 	say 'unpacking them (Ctrl-C waits for the end of this)'
-	# A session of its own: Ctrl-C must not leave dpkg half-way. The script's own
-	# trap runs once dpkg is done.
-	"${sudo[@]}" setsid --wait "$TOP/scripts/lib/apt-install" unpack "${MISSING[@]}" || fail 1 'the packages could not be installed'
+	# Ctrl-C must not leave dpkg half-way: this ignores it, and the script's own
+	# trap runs once it is done.
+	"${sudo[@]}" "$TOP/scripts/lib/apt-install" unpack "${MISSING[@]}" || fail 1 'the packages could not be installed'
 	packages_missing "$@"
 	[ "${#MISSING[@]}" -eq 0 ] || fail 1 "still missing after the installation: ${MISSING[*]}"
 }
@@ -101,7 +103,7 @@ node_modules_install() {
 	[ -f "$dir/package-lock.json" ] || return 0
 	[ -f "$done_mark" ] && [ ! "$dir/package-lock.json" -nt "$done_mark" ] && return 0
 	say "installing the Node modules of ${dir#"$TOP"/}"
-	step npm ci --prefix "$dir" --no-audit --no-fund --no-update-notifier --loglevel=error >&2 ||
+	step npm ci --prefix "$dir" --no-audit --no-fund --no-update-notifier --no-progress --loglevel=error >/dev/null ||
 		fail 1 "npm ci failed in $dir"
 }
 

@@ -1,0 +1,84 @@
+#include "support.h"
+
+#include <sys/wait.h>
+
+#include "server/board.h"
+
+static void slots_are_taken_once_and_freed(void **state)
+{
+	struct board *board;
+	struct board_slot *a, *b;
+
+	assert_int_equal(board_new(2, &board), ERR_OK);
+	a = board_take(board, WORKER_DATABASE);
+	b = board_take(board, WORKER_EXCHANGE);
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_ptr_not_equal(a, b);
+	assert_null(board_take(board, WORKER_EXCHANGE)); /* full */
+	a->requests = 9;
+	a->deadline_ms = 99;
+	board_slot_free(a);
+	assert_ptr_equal(board_take(board, WORKER_EXCHANGE), a);
+	assert_int_equal(a->kind, WORKER_EXCHANGE);
+	assert_int_equal(a->requests, 0); /* of its new worker */
+	assert_int_equal(a->deadline_ms, 0);
+	board_free(board);
+}
+
+static void idle_is_one_of_the_kind_without_work(void **state)
+{
+	struct board *board;
+	struct board_slot *a, *b, *other;
+
+	assert_int_equal(board_new(3, &board), ERR_OK);
+	assert_false(board_has_idle(board, WORKER_EXCHANGE));
+	other = board_take(board, WORKER_DATABASE);
+	assert_false(board_has_idle(board, WORKER_EXCHANGE));
+	assert_true(board_has_idle(board, WORKER_DATABASE));
+	a = board_take(board, WORKER_EXCHANGE);
+	b = board_take(board, WORKER_EXCHANGE);
+	assert_true(board_has_idle(board, WORKER_EXCHANGE));
+	a->deadline_ms = 1;
+	assert_true(board_has_idle(board, WORKER_EXCHANGE));
+	b->deadline_ms = 1;
+	assert_false(board_has_idle(board, WORKER_EXCHANGE));
+	board_slot_free(b); /* a free slot is no worker */
+	assert_false(board_has_idle(board, WORKER_EXCHANGE));
+	other->deadline_ms = 1;
+	assert_false(board_has_idle(board, WORKER_DATABASE));
+	board_free(board);
+}
+
+static void what_a_worker_writes_the_master_sees(void **state)
+{
+	struct board *board;
+	struct board_slot *slot;
+	int status;
+	pid_t pid;
+
+	assert_int_equal(board_new(1, &board), ERR_OK);
+	slot = board_take(board, WORKER_EXCHANGE);
+	pid = fork();
+	if (pid == 0) {
+		slot->requests++;
+		slot->deadline_ms = 12345;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(slot->requests, 1);
+	assert_int_equal(slot->deadline_ms, 12345);
+	board_free(board);
+	board_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slots_are_taken_once_and_freed),
+		cmocka_unit_test(idle_is_one_of_the_kind_without_work),
+		cmocka_unit_test(what_a_worker_writes_the_master_sees),
+	};
+
+	return cmocka_run_group_tests_name("board", tests, NULL, NULL);
+}

@@ -1,0 +1,143 @@
+#include "support.h"
+
+#include <errno.h>
+
+#include "base/json.h"
+#include "base/log.h"
+
+/* What @log writes, through a pipe that nobody has to wait for. */
+struct sink {
+	struct log log;
+	int read_fd;
+	char text[65536];
+};
+
+static void sink_open(struct sink *sink, enum log_format format, enum log_level level)
+{
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	sink->read_fd = fds[0];
+	sink->log = (struct log){ .fd = fds[1], .format = format, .level = level };
+}
+
+/* What was written since the last time. */
+static const char *sink_read(struct sink *sink)
+{
+	ssize_t len = read(sink->read_fd, sink->text, sizeof(sink->text) - 1);
+
+	sink->text[len > 0 ? len : 0] = '\0';
+	return sink->text;
+}
+
+static void sink_close(struct sink *sink)
+{
+	close(sink->read_fd);
+	close(sink->log.fd);
+}
+
+static bool is_time(const char *s)
+{
+	static const char shape[] = "0000-00-00T00:00:00.000000Z";
+
+	for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+		if (shape[i] == '0' ? s[i] < '0' || s[i] > '9' : s[i] != shape[i])
+			return false;
+	}
+	return true;
+}
+
+static void json_is_one_object_a_line(void **state)
+{
+	CLEANUP(json_release) struct json_object *obj = NULL;
+	CLEANUP(sink_close) struct sink sink;
+	const char *line;
+
+	sink_open(&sink, LOG_FORMAT_JSON, LOG_DEBUG);
+	LOG(&sink.log, LOG_WARNING, "it happened", LOG_STR("who", "a \"b\"\nc\x01\xc3\xa9"),
+	    LOG_NUM("count", -5), LOG_STR("none", (const char *)NULL));
+	line = sink_read(&sink);
+	assert_int_equal(strchr(line, '\n') - line, strlen(line) - 1);
+	assert_int_equal(json_parse(line, strlen(line), &obj), ERR_OK);
+	assert_int_equal(json_object_object_length(obj), 6);
+	assert_true(is_time(json_get_string(obj, "time")));
+	assert_string_equal(json_get_string(obj, "level"), "WARNING");
+	assert_string_equal(json_get_string(obj, "event"), "it happened");
+	assert_string_equal(json_get_string(obj, "who"), "a \"b\"\nc\x01\xc3\xa9");
+	assert_string_equal(json_get_string(obj, "none"), "");
+	assert_int_equal(json_object_get_int64(json_object_object_get(obj, "count")), -5);
+}
+
+static void text_is_time_level_event_and_pairs(void **state)
+{
+	CLEANUP(sink_close) struct sink sink;
+	const char *line;
+
+	sink_open(&sink, LOG_FORMAT_TEXT, LOG_DEBUG);
+	LOG(&sink.log, LOG_ERROR, "it happened", LOG_STR("who", "a b"), LOG_NUM("min", INT64_MIN),
+	    LOG_STR("none", (const char *)NULL));
+	line = sink_read(&sink);
+	assert_true(is_time(line));
+	assert_string_equal(line + 27,
+			    " ERROR it happened who=a b min=-9223372036854775808 none=\n");
+}
+
+static void text_from_outside_cannot_begin_a_line_of_its_own(void **state)
+{
+	CLEANUP(sink_close) struct sink sink;
+
+	sink_open(&sink, LOG_FORMAT_TEXT, LOG_DEBUG);
+	LOG(&sink.log, LOG_INFO, "bad\nevent", LOG_STR("who", "a\r\nb\x1b[31m\x7f\t\xc3\xa9"));
+	assert_string_equal(sink_read(&sink) + 27, " INFO bad?event who=a??b?[31m??\xc3\xa9\n");
+}
+
+static void below_the_level_nothing_is_written(void **state)
+{
+	static const enum log_level levels[] = { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+
+	for (size_t lowest = 0; lowest < COUNT(levels); lowest++) {
+		for (size_t level = 0; level < COUNT(levels); level++) {
+			CLEANUP(sink_close) struct sink sink;
+
+			sink_open(&sink, LOG_FORMAT_TEXT, levels[lowest]);
+			LOG(&sink.log, levels[level], "x");
+			assert_int_equal(*sink_read(&sink) != '\0', level >= lowest);
+		}
+	}
+}
+
+static void every_level_has_its_name(void **state)
+{
+	static const char *const names[] = { "DEBUG", "INFO", "WARNING", "ERROR" };
+
+	for (int level = LOG_DEBUG; level <= LOG_ERROR; level++) {
+		CLEANUP(sink_close) struct sink sink;
+		char expected[32];
+
+		sink_open(&sink, LOG_FORMAT_TEXT, LOG_DEBUG);
+		LOG(&sink.log, (enum log_level)level, "x");
+		snprintf(expected, sizeof(expected), " %s x\n", names[level]);
+		assert_string_equal(sink_read(&sink) + 27, expected);
+	}
+}
+
+static void a_log_that_cannot_be_written_is_no_error(void **state)
+{
+	struct log log = { .fd = -1, .format = LOG_FORMAT_JSON, .level = LOG_DEBUG };
+
+	LOG(&log, LOG_ERROR, "lost", LOG_NUM("n", 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_is_one_object_a_line),
+		cmocka_unit_test(text_is_time_level_event_and_pairs),
+		cmocka_unit_test(text_from_outside_cannot_begin_a_line_of_its_own),
+		cmocka_unit_test(below_the_level_nothing_is_written),
+		cmocka_unit_test(every_level_has_its_name),
+		cmocka_unit_test(a_log_that_cannot_be_written_is_no_error),
+	};
+
+	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}
