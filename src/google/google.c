@@ -15,6 +15,7 @@ struct google {
 	CURLM *multi;
 	CURL *easy;
 	const char *form; /* what is left to send of the call under way */
+	size_t form_len;
 	struct curl_slist *headers;
 };
 
@@ -45,12 +46,11 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 static size_t give_form(char *to, size_t size, size_t count, void *arg)
 {
 	struct google *google = arg;
-	size_t len = strlen(google->form);
+	size_t len = google->form_len < size * count ? google->form_len : size * count;
 
-	if (len > size * count)
-		len = size * count;
 	memcpy(to, google->form, len);
 	google->form += len;
+	google->form_len -= len;
 	return len;
 }
 
@@ -203,9 +203,11 @@ enum err google_post(struct google *google, const char *url, const char *form,
 	    curl_multi_add_handle(google->multi, google->easy) != CURLM_OK)
 		return ERR_INTERNAL;
 	google->form = form;
+	google->form_len = strlen(form);
 	result = transfer(google, alarm);
 	curl_multi_remove_handle(google->multi, google->easy);
-	google->form = "";
+	google->form = NULL;
+	google->form_len = 0;
 	breaker_report(google->settings.breaker,
 		       result == CURLE_OK || !strbuf_ok(&ret_answer->body));
 	if (!strbuf_ok(&ret_answer->body))

@@ -91,8 +91,8 @@ static void make_places(struct supervisor *sup)
 	struct place *place;
 
 	free(sup->places);
-	sup->nplaces =
-		(size_t)(sup->config.database_workers + sup->config.exchange_workers + nrefreshers);
+	sup->nplaces = (size_t)sup->config.database_workers + (size_t)sup->config.exchange_workers +
+		       (size_t)nrefreshers;
 	sup->places = place = mem_alloc(sup->nplaces * sizeof(*sup->places));
 	place = add_places(place, WORKER_DATABASE, sup->config.database_workers);
 	place = add_places(place, WORKER_EXCHANGE, sup->config.exchange_workers);
