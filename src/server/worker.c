@@ -22,6 +22,12 @@ static void on_term(int signal_number)
 
 bool worker_is_stopping(void)
 {
+	sigset_t pending;
+
+	/* ppoll() lets no signal in when it finds work at once: a worker with always something to do
+	 * would never hear of it. */
+	if (!stopping && !sigpending(&pending) && sigismember(&pending, SIGTERM))
+		stopping = 1;
 	return stopping;
 }
 
