@@ -25,6 +25,7 @@ static const struct route routes[] = {
 	{ "GET", "/oauth/login/{client_id}", POOL_DATABASE, login_ask, login_answer, NULL, PAGE },
 	{ "GET", "/auth/callback", POOL_EXCHANGE, NULL, NULL, callback_run, PAGE },
 	{ "GET", "/tokens/{branch_id}", POOL_DATABASE, token_ask, token_answer, token_run, false },
+	{ "POST", "/tokens/{branch_id}/revoke", POOL_EXCHANGE, NULL, NULL, token_revoke_run, false },
 	{ "POST", "/tokens/refresh", POOL_EXCHANGE, NULL, NULL, token_refresh_run, false },
 };
 /* clang-format on */

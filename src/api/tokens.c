@@ -3,6 +3,7 @@
 #include "api/routes.h"
 #include "base/clock.h"
 #include "domain/refresh.h"
+#include "domain/revocation.h"
 #include "domain/token.h"
 #include "domain/validate.h"
 
@@ -149,4 +150,24 @@ enum err token_refresh_run(struct call *call)
 	enum err err = read_refresh_body(call, &refresh);
 
 	return err ? err : run_refresh(call, &refresh);
+}
+
+enum err token_revoke_run(struct call *call)
+{
+	CLEANUP(revocation_release) struct revocation revocation = { 0 };
+	int64_t wait_until_ms = call->arrived_ms + call->domain->config->refresh_wait_ms;
+	struct json_object *body;
+	enum err err = revocation_revoke(call->domain, call->args[0], wait_until_ms, &revocation,
+					 &call->problem);
+
+	if (err)
+		return err;
+	body = json_object_new_object();
+	json_add_bool(body, "success", true);
+	json_add_string(body, "message", "Token revoked successfully");
+	json_add_int(body, "client_id", revocation.client_id);
+	json_add_string(body, "branch_id", revocation.branch_id);
+	json_add_bool(body, "provider_revoked", revocation.provider_revoked);
+	call_reply_json(call, 200, body);
+	return ERR_OK;
 }

@@ -8,5 +8,6 @@ MUST_CHECK enum err token_ask(struct call *call);
 MUST_CHECK enum err token_answer(struct call *call);
 MUST_CHECK enum err token_run(struct call *call);
 MUST_CHECK enum err token_refresh_run(struct call *call);
+MUST_CHECK enum err token_revoke_run(struct call *call);
 
 #endif

@@ -33,7 +33,9 @@ struct config {
 	int log_format; /* enum log_format */
 	int log_level;  /* enum log_level */
 	int port;
+	int refresh_ahead_s;
 	int refresh_wait_ms;
+	int refreshers;
 	int state_ttl_s;
 	int token_expiry_buffer_s;
 };

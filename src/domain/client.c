@@ -104,16 +104,3 @@ const char *client_token_state(const struct domain *domain, const struct client_
 		return "expired";
 	return left_us <= domain->config->token_expiry_buffer_s * US_PER_S ? "expiring" : "valid";
 }
-
-enum err client_delete(const struct domain *domain, int64_t id)
-{
-	struct db_query query;
-	enum err err;
-
-	client_delete_query(&query, id);
-	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
-	if (!err && !db_rows(&query))
-		err = ERR_CLIENT_NOT_FOUND;
-	db_query_release(&query);
-	return err;
-}

@@ -36,7 +36,4 @@ void client_page_ask(int64_t after, const char *search, int limit, char *pattern
 /* One of: none, valid, expiring, expired, reauthorization_required, revoked. */
 const char *client_token_state(const struct domain *domain, const struct client_row *row);
 
-/* Deletes the client with its token. ERR_CLIENT_NOT_FOUND. */
-MUST_CHECK enum err client_delete(const struct domain *domain, int64_t id);
-
 #endif

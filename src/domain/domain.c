@@ -7,13 +7,15 @@
 
 #include "base/banned.h"
 
-enum err domain_init(struct domain *domain, const struct config *config, bool calls_provider)
+enum err domain_init(struct domain *domain, const struct config *config,
+		     struct domain_shared *shared)
 {
 	struct google_settings settings = {
 		.token_url = config->google_token_url,
 		.revoke_url = config->google_revoke_url,
 		.ca_file = config->google_ca_file,
 		.timeout_ms = config->google_timeout_ms,
+		.breaker = shared ? &shared->breaker : NULL,
 	};
 	unsigned int seed;
 	enum err err = random_bytes(&seed, sizeof(seed));
@@ -21,7 +23,7 @@ enum err domain_init(struct domain *domain, const struct config *config, bool ca
 	*domain = (struct domain){ .config = config };
 	/* For jitter; workers forked from one master must not draw the same. */
 	srandom(seed);
-	if (!err && calls_provider)
+	if (!err && shared)
 		err = google_new(&settings, &domain->google);
 	if (!err)
 		domain->db = db_new(config->database_url.data);

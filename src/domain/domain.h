@@ -11,6 +11,11 @@
 #include "google/token_endpoint.h"
 #include "store/db.h"
 
+/* What all workers of a host share; in shared memory, zero at the begin. */
+struct domain_shared {
+	struct breaker breaker;
+};
+
 /* One for each worker. */
 struct domain {
 	const struct config *config; /* borrowed */
@@ -18,9 +23,10 @@ struct domain {
 	struct google *google; /* NULL in workers that do not call the provider */
 };
 
-/* Does not connect to anything yet. ERR_INTERNAL: a library refused. */
+/* Does not connect to anything yet. @shared is borrowed; NULL in a process that does not call the
+ * provider. ERR_INTERNAL: a library refused. */
 MUST_CHECK enum err domain_init(struct domain *domain, const struct config *config,
-				bool calls_provider);
+				struct domain_shared *shared);
 void domain_release(struct domain *domain);
 
 /* What a caller is told beside the error itself. Begins as { 0 }. */

@@ -12,6 +12,9 @@
 
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_MAX_MS 300000
+/* Within one call, for what never reached the provider. */
+#define TRIES_MAX 3
+#define TRY_AGAIN_MAX_MS 300
 /* However long the provider asks for, it is asked again after a day. */
 #define RETRY_AFTER_MAX_S 86400
 /* A forced refresh is not done more often than this. */
@@ -21,7 +24,7 @@
 struct attempt {
 	const struct domain *domain;
 	const struct refresh_call *call;
-	struct token_lock lock;
+	struct token_lock *lock;
 	struct token_answer answer;
 	struct provider_failure failure;
 	struct problem *problem;
@@ -94,10 +97,10 @@ static int64_t backoff_us(int failures)
 /* Writes the failure into the locked row and commits. */
 static enum err store_failure(struct attempt *attempt, enum err err)
 {
-	const struct token_row *row = &attempt->lock.row;
+	const struct token_row *row = &attempt->lock->row;
 	int64_t retry_after_s = attempt->failure.retry_after_s;
 	/* The call took its time: count from now, still in the database's clock. */
-	int64_t now_us = row->now_us + (clock_monotonic_ms() - attempt->lock.locked_at_ms) * 1000;
+	int64_t now_us = row->now_us + (clock_monotonic_ms() - attempt->lock->locked_at_ms) * 1000;
 	struct token_failure failure = {
 		.client_id = row->client_id,
 		.refresh_error = err_info(err)->code,
@@ -115,9 +118,7 @@ static enum err store_failure(struct attempt *attempt, enum err err)
 	if (retry_after_s > 0)
 		failure.provider_retry_at_us = now_us + retry_after_s * US_PER_S;
 	token_failed_query(&query, &failure);
-	db_err = token_lock_run(&attempt->lock, &query);
-	if (!db_err)
-		db_err = token_lock_commit(&attempt->lock);
+	db_err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
 	return db_err;
 }
@@ -125,10 +126,10 @@ static enum err store_failure(struct attempt *attempt, enum err err)
 /* Tells the caller what a failed refresh means for it: the token while it works. */
 static enum err answer_failure(struct attempt *attempt, enum err err, struct token *ret_token)
 {
-	struct token_row row = attempt->lock.row;
+	struct token_row row = attempt->lock->row;
 	struct problem *problem = attempt->problem;
 
-	row.now_us += (clock_monotonic_ms() - attempt->lock.locked_at_ms) * 1000;
+	row.now_us += (clock_monotonic_ms() - attempt->lock->locked_at_ms) * 1000;
 	if (err != ERR_REAUTHORIZATION_REQUIRED && !attempt->call->forced &&
 	    row.expires_at_us > row.now_us) {
 		row.refresh_error = err_info(err)->code;
@@ -157,7 +158,7 @@ static enum err settle(struct attempt *attempt, const struct token_update *updat
 	enum err err = ERR_DATABASE_UNAVAILABLE;
 
 	while (err == ERR_DATABASE_UNAVAILABLE && clock_left_ms(attempt->call->deadline_ms) > 0) {
-		token_refreshed_query(&query, update, attempt->lock.row.grant_version);
+		token_refreshed_query(&query, update, attempt->lock->row.grant_version);
 		err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 		if (!err && !db_rows(&query))
 			err = ERR_DB_NO_ROW;
@@ -184,7 +185,7 @@ static enum err settle(struct attempt *attempt, const struct token_update *updat
 /* Writes what the provider gave into the locked row, commits, and answers it. */
 static enum err store_success(struct attempt *attempt, struct token *ret_token)
 {
-	const struct token_row *row = &attempt->lock.row;
+	const struct token_row *row = &attempt->lock->row;
 	struct token_answer *answer = &attempt->answer;
 	/* The lifetime counts from before the request was sent. */
 	int64_t expires_at_us = row->now_us + answer->expires_in_s * US_PER_S;
@@ -203,9 +204,7 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 	enum err err;
 
 	token_refreshed_query(&query, &update, row->grant_version);
-	err = token_lock_run(&attempt->lock, &query);
-	if (!err)
-		err = token_lock_commit(&attempt->lock);
+	err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
 	if (err == ERR_DATABASE_UNAVAILABLE)
 		err = settle(attempt, &update);
@@ -224,7 +223,7 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 static void answer_early(void *arg)
 {
 	struct attempt *attempt = arg;
-	const struct token_row *row = &attempt->lock.row;
+	const struct token_row *row = &attempt->lock->row;
 	CLEANUP(token_release) struct token token = { 0 };
 	enum err err = ERR_OK;
 
@@ -239,7 +238,7 @@ static void answer_early(void *arg)
 
 static struct google_alarm alarm_of(struct attempt *attempt)
 {
-	const struct token_row *row = &attempt->lock.row;
+	const struct token_row *row = &attempt->lock->row;
 	bool soft = row->expires_at_us > row->now_us && !attempt->call->forced;
 	struct google_alarm alarm = {
 		.at_ms = wait_until_ms(attempt->domain, attempt->call),
@@ -253,13 +252,38 @@ static struct google_alarm alarm_of(struct attempt *attempt)
 	return alarm;
 }
 
+/*
+ * One request to the provider; another only where the first surely never reached it. A request
+ * that may have been taken is not sent twice: with a provider that rotates refresh tokens the
+ * second would use a spent one, which ends the grant.
+ */
+static enum err ask_provider(struct attempt *attempt)
+{
+	const struct domain *domain = attempt->domain;
+	const struct token_row *row = &attempt->lock->row;
+	struct google_alarm alarm = alarm_of(attempt);
+	int64_t last_start_ms =
+		attempt->call->deadline_ms - domain->config->google_timeout_ms - DB_CALL_MS;
+	enum err err;
+
+	for (int tries = 1;; tries++) {
+		err = token_endpoint_refresh(domain->google, row->oauth_client_id,
+					     row->oauth_client_secret, row->refresh_token, &alarm,
+					     &attempt->answer, &attempt->failure);
+		if (err != ERR_PROVIDER_UNAVAILABLE || !attempt->failure.not_sent ||
+		    tries == TRIES_MAX || clock_left_ms(last_start_ms) <= TRY_AGAIN_MAX_MS)
+			return err;
+		nanosleep(&(struct timespec){ .tv_nsec = random() % TRY_AGAIN_MAX_MS * 1000000L },
+			  NULL);
+	}
+}
+
 /* The row is locked and needs a new token. */
 static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 {
 	const struct domain *domain = attempt->domain;
-	const struct token_row *row = &attempt->lock.row;
-	struct google_alarm alarm = alarm_of(attempt);
 	enum err err, db_err;
+	int wait_s = 0;
 
 	/* Begun only when it can be finished: with a provider that rotates refresh tokens, an
 	 * answer that nobody waits for is a lost grant. */
@@ -268,9 +292,13 @@ static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 		attempt->problem->retry_after_s = 1;
 		return ERR_REFRESH_IN_PROGRESS;
 	}
-	err = token_endpoint_refresh(domain->google, row->oauth_client_id, row->oauth_client_secret,
-				     row->refresh_token, &alarm, &attempt->answer,
-				     &attempt->failure);
+	/* A provider that is known to hang is not asked, and the row is none the worse for it. */
+	err = google_admit(domain->google, &wait_s);
+	if (err) {
+		attempt->failure.retry_after_s = wait_s;
+		return answer_failure(attempt, err, ret_token);
+	}
+	err = ask_provider(attempt);
 	if (!err)
 		return store_success(attempt, ret_token);
 	if (err == ERR_INTERNAL)
@@ -281,7 +309,7 @@ static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 
 static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
 {
-	const struct token_row *row = &attempt->lock.row;
+	const struct token_row *row = &attempt->lock->row;
 	enum err err = token_check(row, attempt->problem);
 
 	if (!err)
@@ -297,13 +325,18 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 			    const struct token_row *seen, struct token *ret_token,
 			    struct problem *problem)
 {
-	struct attempt attempt = { .domain = domain, .call = call, .problem = problem };
+	struct token_lock lock;
+	struct attempt attempt = {
+		.domain = domain,
+		.call = call,
+		.lock = &lock,
+		.problem = problem,
+	};
 	bool works = seen->expires_at_us > seen->now_us;
 	int wait_ms = works && !call->forced ? 0 : clock_left_ms(wait_until_ms(domain, call));
 	enum err err;
 
-	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain),
-			 &attempt.lock);
+	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain), &lock);
 	if (err == ERR_DB_LOCKED && works && !call->forced) {
 		token_from_row(seen, call->wish, ret_token);
 		return ERR_OK;
@@ -315,9 +348,58 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	if (err)
 		return err == ERR_DB_NO_ROW ? ERR_CLIENT_NOT_FOUND : err;
 	err = refresh_locked(&attempt, ret_token);
-	token_lock_release(&attempt.lock);
+	token_lock_release(&lock);
 	token_answer_release(&attempt.answer);
 	return err;
+}
+
+enum err refresh_claimed(const struct domain *domain, struct token_lock *lock, int64_t deadline_ms)
+{
+	CLEANUP(problem_release) struct problem problem = { 0 };
+	CLEANUP(token_release) struct token token = { 0 };
+	struct refresh_call call = {
+		.wish = token_wish(domain, -1),
+		.forced = true, /* an error is told, not covered by the old token */
+		.arrived_ms = clock_monotonic_ms(),
+		.deadline_ms = deadline_ms,
+	};
+	struct attempt attempt = {
+		.domain = domain,
+		.call = &call,
+		.lock = lock,
+		.problem = &problem,
+	};
+	enum err err = token_check(&lock->row, &problem);
+
+	if (err) {
+		struct db_query query;
+
+		/* Inactive, dead or revoked: not due until somebody changes that. */
+		token_park_query(&query, lock->row.client_id);
+		err = token_lock_commit(lock, &query);
+		db_query_release(&query);
+		return err;
+	}
+	err = call_provider(&attempt, &token);
+	token_answer_release(&attempt.answer);
+	return err;
+}
+
+/* While the provider is known to hang nobody queues for a row: the token that works, or the
+ * error, at once. ERR_AGAIN: it is not. */
+static enum err refuse_while_open(const struct domain *domain, const struct refresh_call *call,
+				  const struct token_row *row, struct token *ret_token,
+				  struct problem *problem)
+{
+	enum err err = google_check(domain->google, &problem->retry_after_s);
+
+	if (!err)
+		return ERR_AGAIN;
+	if (call->forced || row->expires_at_us <= row->now_us)
+		return err;
+	problem->retry_after_s = 0;
+	token_from_row(row, call->wish, ret_token);
+	return ERR_OK;
 }
 
 enum err refresh_get(const struct domain *domain, const struct refresh_call *call,
@@ -340,6 +422,8 @@ enum err refresh_get(const struct domain *domain, const struct refresh_call *cal
 	}
 	if (!err)
 		err = call->forced ? ERR_AGAIN : answer_of_row(&row, call, ret_token, problem);
+	if (err == ERR_AGAIN)
+		err = refuse_while_open(domain, call, &row, ret_token, problem);
 	if (err == ERR_AGAIN)
 		err = refresh_row(domain, call, &row, ret_token, problem);
 	db_query_release(&query);

@@ -39,4 +39,13 @@ struct refresh_call {
 MUST_CHECK enum err refresh_get(const struct domain *domain, const struct refresh_call *call,
 				struct token *ret_token, struct problem *problem);
 
+/*
+ * Refreshes the row that @lock holds, which is due, and ends the transaction; a row whose client
+ * or grant is not to be refreshed is parked. For the refreshers: @deadline_ms (monotonic) as in
+ * struct refresh_call. Errors as refresh_get()'s; the row says the same. @lock stays the
+ * caller's to release.
+ */
+MUST_CHECK enum err refresh_claimed(const struct domain *domain, struct token_lock *lock,
+				    int64_t deadline_ms);
+
 #endif

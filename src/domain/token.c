@@ -117,7 +117,9 @@ enum err token_stored_error(const struct token_row *row, struct problem *problem
 int64_t token_due_at(const struct domain *domain, int64_t began_us, int64_t expires_at_us)
 {
 	int64_t life_us = expires_at_us - began_us;
-	int64_t ahead_us = domain->config->token_expiry_buffer_s * US_PER_S;
+	int64_t ahead_us =
+		(domain->config->token_expiry_buffer_s + domain->config->refresh_ahead_s) *
+		US_PER_S;
 	int64_t due_us, earliest_us;
 
 	/* A tenth of its life at most, and only earlier: a fleet that was connected in one

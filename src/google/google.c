@@ -1,6 +1,7 @@
 #include "google/google.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <curl/curl.h>
 
@@ -13,6 +14,8 @@ struct google {
 	struct google_settings settings;
 	CURLM *multi;
 	CURL *easy;
+	const char *form; /* what is left to send of the call under way */
+	size_t form_len;
 	struct curl_slist *headers;
 };
 
@@ -36,6 +39,21 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 	return strbuf_ok(body) ? size * count : 0;
 }
 
+/*
+ * The form is read, not handed over: what libcurl cannot rewind it cannot send a second time by
+ * itself when a kept connection dies under a request that the provider may have taken.
+ */
+static size_t give_form(char *to, size_t size, size_t count, void *arg)
+{
+	struct google *google = arg;
+	size_t len = google->form_len < size * count ? google->form_len : size * count;
+
+	memcpy(to, google->form, len);
+	google->form += len;
+	google->form_len -= len;
+	return len;
+}
+
 static bool set_options(struct google *google)
 {
 	CURL *easy = google->easy;
@@ -50,6 +68,9 @@ static bool set_options(struct google *google)
 	ok &= !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, google->headers);
 	ok &= !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	ok &= !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_POST, 1L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_form);
+	ok &= !curl_easy_setopt(easy, CURLOPT_READDATA, google);
 	if (google->settings.ca_file)
 		ok &= !curl_easy_setopt(easy, CURLOPT_CAINFO, google->settings.ca_file);
 	return ok;
@@ -85,6 +106,22 @@ void google_free(struct google *google)
 const struct google_settings *google_settings(const struct google *google)
 {
 	return &google->settings;
+}
+
+enum err google_check(const struct google *google, int *ret_wait_s)
+{
+	if (!breaker_is_open(google->settings.breaker))
+		return ERR_OK;
+	*ret_wait_s = breaker_wait_s(google->settings.breaker);
+	return ERR_PROVIDER_UNAVAILABLE;
+}
+
+enum err google_admit(struct google *google, int *ret_wait_s)
+{
+	if (breaker_admits(google->settings.breaker, google->settings.timeout_ms + 1000))
+		return ERR_OK;
+	*ret_wait_s = breaker_wait_s(google->settings.breaker);
+	return ERR_PROVIDER_UNAVAILABLE;
 }
 
 static void ring(struct google_alarm *alarm)
@@ -139,6 +176,19 @@ static const char *code_of(CURLcode result)
 	}
 }
 
+static bool is_not_sent(CURLcode result)
+{
+	switch (result) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+		return true;
+	default:
+		return false;
+	}
+}
+
 enum err google_post(struct google *google, const char *url, const char *form,
 		     struct google_alarm *alarm, struct google_answer *ret_answer,
 		     const char **ret_code)
@@ -148,18 +198,23 @@ enum err google_post(struct google *google, const char *url, const char *form,
 	long status = 0;
 
 	if (curl_easy_setopt(google->easy, CURLOPT_URL, url) ||
-	    curl_easy_setopt(google->easy, CURLOPT_POSTFIELDS, form) ||
+	    curl_easy_setopt(google->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(form)) ||
 	    curl_easy_setopt(google->easy, CURLOPT_WRITEDATA, &ret_answer->body) ||
 	    curl_multi_add_handle(google->multi, google->easy) != CURLM_OK)
 		return ERR_INTERNAL;
+	google->form = form;
+	google->form_len = strlen(form);
 	result = transfer(google, alarm);
 	curl_multi_remove_handle(google->multi, google->easy);
-	/* Borrowed only for the call, and the form holds secrets. */
-	curl_easy_setopt(google->easy, CURLOPT_POSTFIELDS, "");
+	google->form = NULL;
+	google->form_len = 0;
+	breaker_report(google->settings.breaker,
+		       result == CURLE_OK || !strbuf_ok(&ret_answer->body));
 	if (!strbuf_ok(&ret_answer->body))
 		return ERR_PROVIDER_ERROR;
 	if (result != CURLE_OK) {
 		*ret_code = code_of(result);
+		ret_answer->not_sent = is_not_sent(result);
 		return ERR_PROVIDER_UNAVAILABLE;
 	}
 	curl_easy_getinfo(google->easy, CURLINFO_RESPONSE_CODE, &status);

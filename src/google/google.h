@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "google/breaker.h"
 
 #define GOOGLE_ANSWER_MAX 65536
 
@@ -19,8 +20,9 @@
 struct google_settings {
 	const char *token_url;
 	const char *revoke_url;
-	const char *ca_file; /* NULL: the system's */
-	int timeout_ms;      /* the whole deadline of one call */
+	const char *ca_file;     /* NULL: the system's */
+	int timeout_ms;          /* the whole deadline of one call */
+	struct breaker *breaker; /* shared by the host's workers */
 };
 
 struct google;
@@ -40,9 +42,16 @@ struct google_alarm {
 
 struct google_answer {
 	int status;
+	bool not_sent;         /* no connection came about: the provider knows of nothing */
 	int64_t retry_after_s; /* 0: the provider named none */
 	struct strbuf body;
 };
+
+/* May a refresh be tried, or is the provider known to hang? Then ERR_PROVIDER_UNAVAILABLE, and
+ * @ret_wait_s gets the seconds until it is worth asking again. */
+MUST_CHECK enum err google_check(const struct google *google, int *ret_wait_s);
+/* The same just before a call, which it may make the one that tries. */
+MUST_CHECK enum err google_admit(struct google *google, int *ret_wait_s);
 
 /*
  * POSTs the form @form (application/x-www-form-urlencoded) to @url and reads the whole answer;

@@ -151,6 +151,7 @@ static enum err post(struct google *google, const struct strbuf *form, struct go
 		return ERR_INTERNAL;
 	err = google_post(google, google_settings(google)->token_url, form->data, alarm, &answer,
 			  &code);
+	ret_failure->not_sent = answer.not_sent;
 	if (err) {
 		set_code(ret_failure, code);
 		return err;

@@ -27,6 +27,7 @@ struct token_answer {
 struct provider_failure {
 	char code[PROVIDER_CODE_SIZE]; /* the provider's error code, or one of ours */
 	int64_t retry_after_s;         /* 0: the provider named none */
+	bool not_sent;                 /* the request surely never reached the provider */
 };
 
 void token_answer_release(struct token_answer *answer);

@@ -11,11 +11,13 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "domain/domain.h"
 
 enum worker_kind {
 	WORKER_NONE, /* the slot is free */
 	WORKER_DATABASE,
 	WORKER_EXCHANGE,
+	WORKER_REFRESHER,
 };
 
 struct board_slot {
@@ -25,6 +27,7 @@ struct board_slot {
 };
 
 struct board {
+	struct domain_shared shared;
 	size_t count;
 	struct board_slot slots[];
 };

@@ -62,7 +62,9 @@ static int drain_ms(const struct supervisor *sup)
 
 static const char *kind_name(enum worker_kind kind)
 {
-	return kind == WORKER_EXCHANGE ? "exchange" : "database";
+	static const char *const names[] = { "", "database", "exchange", "refresher" };
+
+	return names[kind];
 }
 
 static struct log log_of(const struct config *config)
@@ -74,16 +76,27 @@ static struct log log_of(const struct config *config)
 	};
 }
 
+static struct place *add_places(struct place *place, enum worker_kind kind, int count)
+{
+	for (int i = 0; i < count; i++)
+		(place++)->kind = kind;
+	return place;
+}
+
 /* Empty places for what the configuration asks for. */
 static void make_places(struct supervisor *sup)
 {
-	size_t ndatabase = (size_t)sup->config.database_workers;
+	/* Without refreshers one process still keeps house. */
+	int nrefreshers = sup->config.refreshers ? sup->config.refreshers : 1;
+	struct place *place;
 
 	free(sup->places);
-	sup->nplaces = ndatabase + (size_t)sup->config.exchange_workers;
-	sup->places = mem_alloc(sup->nplaces * sizeof(*sup->places));
-	for (size_t i = 0; i < sup->nplaces; i++)
-		sup->places[i].kind = i < ndatabase ? WORKER_DATABASE : WORKER_EXCHANGE;
+	sup->nplaces = (size_t)sup->config.database_workers + (size_t)sup->config.exchange_workers +
+		       (size_t)nrefreshers;
+	sup->places = place = mem_alloc(sup->nplaces * sizeof(*sup->places));
+	place = add_places(place, WORKER_DATABASE, sup->config.database_workers);
+	place = add_places(place, WORKER_EXCHANGE, sup->config.exchange_workers);
+	add_places(place, WORKER_REFRESHER, nrefreshers);
 }
 
 static void run_child(struct supervisor *sup, struct board_slot *slot, pid_t master_pid)
@@ -337,7 +350,8 @@ int supervisor_run(struct config *config, const char *env_file, const char *sock
 		sup.children = mem_alloc(capacity * sizeof(*sup.children));
 		LOG(&sup.log, LOG_INFO, "started", LOG_STR("version", PACKAGE_VERSION),
 		    LOG_NUM("database_workers", sup.config.database_workers),
-		    LOG_NUM("exchange_workers", sup.config.exchange_workers));
+		    LOG_NUM("exchange_workers", sup.config.exchange_workers),
+		    LOG_NUM("refreshers", sup.config.refreshers));
 		supervise(&sup);
 		LOG(&sup.log, LOG_INFO, "stopped");
 		listeners_close(&sup.listeners);

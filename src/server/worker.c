@@ -51,6 +51,11 @@ void worker_idle(struct worker *worker)
 	worker->slot->deadline_ms = 0;
 }
 
+int worker_exchange_ms(const struct worker *worker)
+{
+	return 2 * worker->config->google_timeout_ms + 5000;
+}
+
 static bool exchange_is_free(const void *arg)
 {
 	const struct worker *worker = arg;
@@ -69,7 +74,7 @@ struct call *worker_call_new(struct worker *worker)
 }
 
 /* One line when the database goes away and one when it is back, not one for each call. */
-static void log_database(struct worker *worker, enum err err)
+void worker_log_database(struct worker *worker, enum err err)
 {
 	bool lost = err == ERR_DATABASE_UNAVAILABLE;
 
@@ -91,7 +96,8 @@ void worker_call_done(struct worker *worker, const struct call *call, enum err e
 
 	worker->slot->requests++;
 	if (err == ERR_DATABASE_UNAVAILABLE || call->query.stmt || call->query.err)
-		log_database(worker, err == ERR_DATABASE_UNAVAILABLE ? err : call->query.err);
+		worker_log_database(worker,
+				    err == ERR_DATABASE_UNAVAILABLE ? err : call->query.err);
 	LOG(worker->log, internal ? LOG_ERROR : LOG_DEBUG, "request",
 	    LOG_STR("request_id", call->request_id), LOG_STR("route", route),
 	    LOG_NUM("status", call->reply.status), LOG_STR("error", code),
@@ -119,19 +125,22 @@ static void set_up_signals(void)
 
 _Noreturn void worker_main(struct worker *worker)
 {
-	bool calls_provider = worker->slot->kind == WORKER_EXCHANGE;
+	enum worker_kind kind = (enum worker_kind)worker->slot->kind;
+	struct domain_shared *shared = kind == WORKER_DATABASE ? NULL : &worker->board->shared;
 
 	set_up_signals();
 	/* A master that is gone can end nobody. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != worker->master_pid)
 		_exit(WORKER_EXIT_OK);
-	if (http_init() || domain_init(&worker->domain, worker->config, calls_provider)) {
+	if (http_init() || domain_init(&worker->domain, worker->config, shared)) {
 		LOG(worker->log, LOG_ERROR, "worker cannot start");
 		_exit(WORKER_EXIT_FAILED);
 	}
-	if (calls_provider)
+	if (kind == WORKER_EXCHANGE)
 		worker_exchange_loop(worker);
+	else if (kind == WORKER_REFRESHER)
+		worker_refresher_loop(worker);
 	else
 		worker_database_loop(worker);
 	domain_release(&worker->domain);

@@ -21,7 +21,7 @@
 struct worker {
 	const struct config *config;
 	const struct log *log;
-	const struct board *board;
+	struct board *board;
 	struct board_slot *slot;
 	int listen_fd;
 	pid_t master_pid;
@@ -35,6 +35,7 @@ _Noreturn void worker_main(struct worker *worker);
 
 void worker_database_loop(struct worker *worker);
 void worker_exchange_loop(struct worker *worker);
+void worker_refresher_loop(struct worker *worker);
 
 /* True once the master asked this worker to finish. */
 bool worker_is_stopping(void);
@@ -43,6 +44,10 @@ int worker_poll(struct pollfd *fds, size_t count, int timeout_ms);
 
 void worker_busy(struct worker *worker, int for_ms);
 void worker_idle(struct worker *worker);
+/* How long a worker that calls the provider may be busy: two calls and what lies around them. */
+int worker_exchange_ms(const struct worker *worker);
+/* Logs when the database goes away and when it is back, after each use of it. */
+void worker_log_database(struct worker *worker, enum err err);
 
 /* A call with what this worker gives every one of its calls. */
 struct call *worker_call_new(struct worker *worker);

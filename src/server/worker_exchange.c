@@ -17,12 +17,6 @@ static void send_reply(struct call *call)
 	call->sent = true;
 }
 
-/* Two calls to the provider and what lies around them. */
-static int deadline_in_ms(const struct worker *worker)
-{
-	return 2 * worker->config->google_timeout_ms + 5000;
-}
-
 static enum err run(struct call *call)
 {
 	enum err err = routes_find(call);
@@ -69,7 +63,7 @@ void worker_exchange_loop(struct worker *worker)
 		if (!fds[0].revents)
 			continue;
 		/* Busy before it is accepted: the database pool must not count on this worker. */
-		worker_busy(worker, deadline_in_ms(worker));
+		worker_busy(worker, worker_exchange_ms(worker));
 		if (!http_connection_accept(conn))
 			serve(worker, conn, call);
 		worker_idle(worker);

@@ -34,7 +34,8 @@ static const struct db_stmt CLIENT_PAGE = {
 	       "ORDER BY c.id LIMIT $3::bigint",
 };
 
-/* The token's row lock is taken only when it is free: a refresh under way holds it for as long
+/* A new secret ends the backoff; a client that is active again is the refreshers' again.
+ * The token's row lock is taken only when it is free: a refresh under way holds it for as long
  * as the provider takes, and reads the client after it has the lock, so the new secret counts
  * from the next refresh on in either case. */
 static const struct db_stmt CLIENT_UPDATE = {
@@ -46,10 +47,10 @@ static const struct db_stmt CLIENT_UPDATE = {
 	       "is_active = COALESCE($7::boolean, is_active), updated_at = now() "
 	       "WHERE id = $1 RETURNING *), "
 	       "free AS (SELECT t.id FROM tokens t JOIN c ON c.id = t.client_id "
-	       "WHERE $2 IS NOT NULL AND t.refresh_failures > 0 FOR UPDATE OF t SKIP LOCKED), "
+	       "AND t.is_valid AND NOT t.is_revoked FOR UPDATE OF t SKIP LOCKED), "
 	       "cleared AS (UPDATE tokens SET refresh_retry_at = NULL, refresh_failures = 0, "
-	       "refresh_error = NULL, provider_error = NULL, refresh_began_at = NULL "
-	       "WHERE id IN (SELECT id FROM free)) "
+	       "refresh_error = NULL, provider_error = NULL, refresh_began_at = NULL, "
+	       "refresh_due_at = now() WHERE id IN (SELECT id FROM free)) "
 	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
 };
 

@@ -97,8 +97,9 @@ MUST_CHECK enum err db_exec_atomic(struct db *db, struct db_query **queries, siz
 
 /* BEGIN, to stand first in a db_exec_atomic(). */
 extern const struct db_stmt DB_BEGIN;
-/* ERR_DATABASE_UNAVAILABLE: it is unknown whether the transaction took effect. */
-MUST_CHECK enum err db_commit(struct db *db, int64_t deadline_ms);
+/* Runs @last (NULL: nothing) and commits, in one round trip. ERR_DATABASE_UNAVAILABLE: it is
+ * unknown whether the transaction took effect. */
+MUST_CHECK enum err db_commit_after(struct db *db, struct db_query *last, int64_t deadline_ms);
 /* Never fails: a connection that cannot roll back is closed, which does the same. */
 void db_rollback(struct db *db);
 

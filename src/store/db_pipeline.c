@@ -282,17 +282,18 @@ enum err db_exec_atomic(struct db *db, struct db_query **queries, size_t count, 
 	return err;
 }
 
-enum err db_commit(struct db *db, int64_t deadline_ms)
+enum err db_commit_after(struct db *db, struct db_query *last, int64_t deadline_ms)
 {
-	struct db_query query, *list = &query;
+	struct db_query commit;
+	struct db_query *batch[2] = { last, &commit };
 	enum err err;
 
-	db_query_init(&query, &DB_COMMIT);
-	err = db_exec_atomic(db, &list, 1, deadline_ms);
+	db_query_init(&commit, &DB_COMMIT);
+	err = db_exec_atomic(db, last ? batch : batch + 1, last ? 2 : 1, deadline_ms);
 	/* COMMIT of a transaction that has failed answers ROLLBACK, without an error. */
-	if (!err && strcmp(PQcmdStatus(query.result), "COMMIT") != 0)
+	if (!err && strcmp(PQcmdStatus(commit.result), "COMMIT") != 0)
 		err = ERR_INTERNAL;
-	db_query_release(&query);
+	db_query_release(&commit);
 	return err;
 }
 

@@ -12,8 +12,7 @@ static const struct db_stmt LOGIN_BEGIN = {
 	       "FROM clients WHERE id = $1), "
 	       "begun AS (INSERT INTO oauth_states (state_hash, browser_hash, client_id, code_verifier, "
 	       "redirect_uri, expires_at) SELECT $2::bytea, $3::bytea, c.id, $4, c.redirect_uri, "
-	       "now() + $5::bigint * interval '1 second' FROM c WHERE c.is_active), "
-	       "swept AS (DELETE FROM oauth_states WHERE client_id = $1 AND expires_at < now()) "
+	       "now() + $5::bigint * interval '1 second' FROM c WHERE c.is_active) "
 	       "SELECT id, client_id, redirect_uri, workspace_email, is_active FROM c",
 };
 
@@ -23,6 +22,12 @@ static const struct db_stmt LOGIN_CONSUME = {
 	       "WHERE s.state_hash = $1::bytea AND s.browser_hash = $2::bytea AND c.id = s.client_id "
 	       "RETURNING c.id, c.client_id, c.client_secret, c.branch_id, s.redirect_uri, "
 	       "s.code_verifier, c.is_active, s.expires_at <= now(), " SQL_US("clock_timestamp()"),
+};
+
+static const struct db_stmt LOGIN_SWEEP = {
+	.name = "login_sweep", .nparams = 0, .ncols = 0, .effect = DB_WRITES,
+	.sql = "DELETE FROM oauth_states WHERE state_hash IN (SELECT state_hash FROM oauth_states "
+	       "WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED)",
 };
 /* clang-format on */
 
@@ -67,4 +72,9 @@ void login_row(const struct db_query *query, struct login_row *ret_row)
 		.is_expired = db_bool(query, 0, 7),
 		.now_us = db_int(query, 0, 8),
 	};
+}
+
+void login_sweep_query(struct db_query *query)
+{
+	db_query_init(query, &LOGIN_SWEEP);
 }

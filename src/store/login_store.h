@@ -47,4 +47,7 @@ struct login_row {
 void login_consume_query(struct db_query *query, const char *state_hash, const char *browser_hash);
 void login_row(const struct db_query *query, struct login_row *ret_row);
 
+/* Removes logins that have expired, at most 1,000. */
+void login_sweep_query(struct db_query *query);
+
 #endif

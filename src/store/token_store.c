@@ -31,9 +31,13 @@ static const struct db_stmt TOKEN_BY_CLIENT = {
 };
 
 static const struct db_stmt LOCK_SETTINGS = {
-	.name = "lock_settings", .nparams = 2, .ncols = 2, .effect = DB_WRITES,
+	/* The last four are for a host that vanishes: its waiters must not keep their place in the
+	 * queue. All end with the transaction, so that a pooler may share the session. */
+	.name = "lock_settings", .nparams = 2, .ncols = 6, .effect = DB_WRITES,
 	.sql = "SELECT set_config('lock_timeout', $1, true), "
-	       "set_config('idle_in_transaction_session_timeout', $2, true)",
+	       "set_config('idle_in_transaction_session_timeout', $2, true), "
+	       "set_config('tcp_keepalives_idle', '5', true), set_config('tcp_keepalives_interval', '2', true), "
+	       "set_config('tcp_keepalives_count', '3', true), set_config('tcp_user_timeout', '15000', true)",
 };
 
 static const struct db_stmt TOKEN_LOCK = {
@@ -45,6 +49,30 @@ static const struct db_stmt TOKEN_LOCK_NOWAIT = {
 	.name = "token_lock_nowait", .nparams = 1, .ncols = TOKEN_NCOLS + 1, .effect = DB_WRITES,
 	.sql = "SELECT " TOKEN_COLUMNS
 	       ", t.refresh_token FROM tokens t WHERE t.client_id = $1 FOR UPDATE NOWAIT",
+};
+
+static const struct db_stmt TOKEN_CLAIM = {
+	.name = "token_claim", .nparams = 0, .ncols = TOKEN_NCOLS + 2, .effect = DB_WRITES,
+	.sql = "SELECT " TOKEN_COLUMNS ", t.refresh_token, t.client_id FROM tokens t "
+	       "WHERE t.refresh_due_at <= statement_timestamp() ORDER BY t.refresh_due_at LIMIT 1 "
+	       "FOR UPDATE OF t SKIP LOCKED",
+};
+
+static const struct db_stmt TOKEN_NEXT_DUE = {
+	.name = "token_next_due", .nparams = 0, .ncols = 1, .effect = DB_READS,
+	.sql = "SELECT " SQL_US("min(refresh_due_at)") " - " SQL_US("statement_timestamp()") " FROM tokens",
+};
+
+static const struct db_stmt TOKEN_PARK = {
+	.name = "token_park", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
+	.sql = "UPDATE tokens SET refresh_due_at = NULL WHERE client_id = $1 RETURNING id",
+};
+
+static const struct db_stmt TOKEN_REVOKED = {
+	.name = "token_revoked", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
+	.sql = "UPDATE tokens SET is_revoked = true, refresh_due_at = NULL, refresh_retry_at = NULL, "
+	       "grant_version = grant_version + 1, updated_at = clock_timestamp() "
+	       "WHERE client_id = $1 RETURNING id",
 };
 
 /* A statement of its own: joined to the lock it would be the row as it was before the wait. */
@@ -160,23 +188,18 @@ static void locked_row(struct token_lock *lock, int64_t client_id)
 	row->oauth_client_secret = db_text(&lock->client, 0, 5);
 }
 
-enum err token_lock(struct db *db, int64_t client_id, int wait_ms, int idle_ms,
-		    struct token_lock *ret_lock)
+static void begin_lock(struct token_lock *lock, struct db *db, int wait_ms, int idle_ms)
 {
-	struct token_lock *lock = ret_lock;
-	struct db_query *batch[] = { &lock->begin, &lock->settings, &lock->token, &lock->client };
-	enum err err;
-
 	lock->db = db;
 	lock->row = (struct token_row){ 0 };
 	db_query_init(&lock->begin, &DB_BEGIN);
 	settings_query(&lock->settings, wait_ms, idle_ms);
-	db_query_init(&lock->token, wait_ms > 0 ? &TOKEN_LOCK : &TOKEN_LOCK_NOWAIT);
-	db_query_int(&lock->token, client_id);
 	db_query_init(&lock->client, &LOCKED_CLIENT);
-	db_query_int(&lock->client, client_id);
+}
 
-	err = db_exec_atomic(db, batch, 4, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
+/* What the first round trip of a lock brought, or its end. */
+static enum err end_lock(struct token_lock *lock, int64_t client_id, enum err err)
+{
 	if (!err && !db_rows(&lock->client))
 		err = ERR_DB_NO_ROW;
 	if (err) {
@@ -188,17 +211,71 @@ enum err token_lock(struct db *db, int64_t client_id, int wait_ms, int idle_ms,
 	return ERR_OK;
 }
 
+enum err token_lock(struct db *db, int64_t client_id, int wait_ms, int idle_ms,
+		    struct token_lock *ret_lock)
+{
+	struct token_lock *lock = ret_lock;
+	struct db_query *batch[] = { &lock->begin, &lock->settings, &lock->token, &lock->client };
+	enum err err;
+
+	begin_lock(lock, db, wait_ms, idle_ms);
+	db_query_init(&lock->token, wait_ms > 0 ? &TOKEN_LOCK : &TOKEN_LOCK_NOWAIT);
+	db_query_int(&lock->token, client_id);
+	db_query_int(&lock->client, client_id);
+	err = db_exec_atomic(db, batch, 4, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
+	return end_lock(lock, client_id, err);
+}
+
+enum err token_claim(struct db *db, int idle_ms, struct token_lock *ret_lock)
+{
+	struct token_lock *lock = ret_lock;
+	struct db_query *batch[] = { &lock->begin, &lock->settings, &lock->token };
+	struct db_query *client = &lock->client;
+	int64_t client_id = 0;
+	enum err err;
+
+	begin_lock(lock, db, 0, idle_ms);
+	db_query_init(&lock->token, &TOKEN_CLAIM);
+	err = db_exec_atomic(db, batch, 3, clock_monotonic_ms() + DB_CALL_MS);
+	if (!err && !db_rows(&lock->token))
+		err = ERR_DB_NO_ROW;
+	if (!err) {
+		client_id = db_int(&lock->token, 0, TOKEN_NCOLS + 1);
+		db_query_int(client, client_id);
+		err = db_exec_atomic(db, &client, 1, clock_monotonic_ms() + DB_CALL_MS);
+	}
+	return end_lock(lock, client_id, err);
+}
+
 enum err token_lock_run(struct token_lock *lock, struct db_query *query)
 {
 	return db_exec_atomic(lock->db, &query, 1, clock_monotonic_ms() + DB_CALL_MS);
 }
 
-enum err token_lock_commit(struct token_lock *lock)
+void token_next_due_query(struct db_query *query)
 {
-	enum err err = db_commit(lock->db, clock_monotonic_ms() + DB_CALL_MS);
+	db_query_init(query, &TOKEN_NEXT_DUE);
+}
+
+void token_park_query(struct db_query *query, int64_t client_id)
+{
+	db_query_init(query, &TOKEN_PARK);
+	db_query_int(query, client_id);
+}
+
+void token_revoked_query(struct db_query *query, int64_t client_id)
+{
+	db_query_init(query, &TOKEN_REVOKED);
+	db_query_int(query, client_id);
+}
+
+enum err token_lock_commit(struct token_lock *lock, struct db_query *query)
+{
+	struct db *db = lock->db;
+	enum err err = db_commit_after(db, query, clock_monotonic_ms() + DB_CALL_MS);
 
 	if (err && err != ERR_DATABASE_UNAVAILABLE)
-		db_rollback(lock->db);
+		db_rollback(db);
 	lock->db = NULL;
 	return err;
 }
@@ -259,7 +336,7 @@ enum err token_store_grant(struct db *db, const struct token_update *update, int
 	bind_update(&grant, update);
 	err = db_exec_atomic(db, batch, 3, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
 	if (!err)
-		err = db_commit(db, clock_monotonic_ms() + DB_CALL_MS);
+		err = db_commit_after(db, NULL, clock_monotonic_ms() + DB_CALL_MS);
 	else
 		db_rollback(db);
 	db_query_release(&begin);

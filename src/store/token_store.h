@@ -65,9 +65,19 @@ MUST_CHECK enum err token_lock(struct db *db, int64_t client_id, int wait_ms, in
 			       struct token_lock *ret_lock);
 /* Runs one more statement in the transaction. */
 MUST_CHECK enum err token_lock_run(struct token_lock *lock, struct db_query *query);
-/* ERR_DATABASE_UNAVAILABLE: it is unknown whether it took effect. The lock is gone either way;
- * the row's strings stay until the release. */
-MUST_CHECK enum err token_lock_commit(struct token_lock *lock);
+
+/*
+ * Locks the most urgent row that is due, if any, as token_lock() does; other holders' rows are
+ * passed over. ERR_DB_NO_ROW: none is due.
+ */
+MUST_CHECK enum err token_claim(struct db *db, int idle_ms, struct token_lock *ret_lock);
+/* Microseconds until the next row is due, 0 or less when one is; one row, NULL when none will be. */
+void token_next_due_query(struct db_query *query);
+
+/* Runs @query (NULL: nothing) as the last statement of the transaction and commits, in one round
+ * trip. ERR_DATABASE_UNAVAILABLE: it is unknown whether it took effect. The lock is gone either
+ * way; the row's strings stay until the release. */
+MUST_CHECK enum err token_lock_commit(struct token_lock *lock, struct db_query *query);
 /* Rolls back what was not committed. */
 void token_lock_release(struct token_lock *lock);
 
@@ -101,6 +111,11 @@ struct token_failure {
 };
 
 void token_failed_query(struct db_query *query, const struct token_failure *failure);
+
+/* Takes a row from the refreshers until its client is active again. */
+void token_park_query(struct db_query *query, int64_t client_id);
+/* Marks the grant as revoked here. */
+void token_revoked_query(struct db_query *query, int64_t client_id);
 
 /* Stores a new grant, whatever was there; waits for a refresh under way at most @wait_ms.
  * ERR_DB_LOCKED: longer; ERR_DB_NO_ROW: the client is gone; else as token_lock(). */

@@ -1,0 +1,7 @@
+-- Revert token-service:revocations from pg
+
+BEGIN;
+
+DROP TABLE revocations;
+
+COMMIT;

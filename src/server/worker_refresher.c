@@ -1,0 +1,69 @@
+/*
+ * The refreshers' loop: no HTTP. They refresh tokens before anybody has to wait for it, retry
+ * revocations and sweep away logins that nobody came back from.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "domain/refresher.h"
+#include "server/worker.h"
+
+#include "base/banned.h"
+
+/* A consent on another host may make a row due at any time: look at least this often. */
+#define WAIT_MAX_MS 1000
+#define WAIT_DATABASE_MS 250
+#define HOUSEKEEPING_EVERY_MS 5000
+
+/* Some work; returns how long to wait before the next. */
+static int step(struct worker *worker)
+{
+	int wait_ms = WAIT_MAX_MS;
+	enum err err;
+
+	if (worker->config->refreshers == 0)
+		return WAIT_MAX_MS;
+	worker_busy(worker, worker_exchange_ms(worker));
+	err = refresher_step(&worker->domain, worker->slot->deadline_ms, WAIT_MAX_MS, &wait_ms);
+	worker_idle(worker);
+	if (err == ERR_DB_NO_ROW)
+		return wait_ms;
+	worker_log_database(worker, err);
+	LOG(worker->log, LOG_DEBUG, "refresh", LOG_STR("error", err ? err_info(err)->code : ""));
+	/* What the provider said is in the row, which is not due any more. */
+	return err == ERR_DATABASE_UNAVAILABLE || err == ERR_INTERNAL ? WAIT_DATABASE_MS : 0;
+}
+
+static void keep_house(struct worker *worker)
+{
+	enum err err = ERR_OK;
+
+	while (!err && !worker_is_stopping()) {
+		worker_busy(worker, worker_exchange_ms(worker));
+		err = refresher_housekeeping(&worker->domain);
+		worker_idle(worker);
+	}
+	worker_log_database(worker, err == ERR_DB_NO_ROW ? ERR_OK : err);
+}
+
+static int64_t next_housekeeping_ms(void)
+{
+	return clock_monotonic_ms() + HOUSEKEEPING_EVERY_MS + random() % HOUSEKEEPING_EVERY_MS;
+}
+
+void worker_refresher_loop(struct worker *worker)
+{
+	int64_t house_at_ms = clock_monotonic_ms();
+	int wait_ms = 0;
+
+	while (!worker_is_stopping()) {
+		worker_poll(NULL, 0, wait_ms);
+		if (worker_is_stopping())
+			break;
+		if (!clock_left_ms(house_at_ms)) {
+			keep_house(worker);
+			house_at_ms = next_housekeeping_ms();
+		}
+		wait_ms = step(worker);
+	}
+}
