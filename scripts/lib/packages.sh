@@ -71,26 +71,33 @@ packages_missing() {
 	done < <(printf '%s\n' "$@")
 }
 
+# as_root COMMAND [ARG...]: in the foreground, for sudo may ask for a password.
+as_root() {
+	if [ "$EUID" -eq 0 ]; then
+		"$@"
+	else
+		# With a pipe for its input sudo leaves the terminal as it is, and Ctrl-C
+		# still reaches this script; else only the command would get it.
+		# shellcheck disable=SC2024 # the input is meant for sudo itself
+		sudo "$@" < <(:)
+	fi
+}
+
 # packages_install LIST...: what is missing of them; silent when nothing is.
 packages_install() {
-	local sudo=()
 	command -v dpkg-query >/dev/null ||
 		fail 1 'packages can be installed on Debian and its relatives only; see scripts/lib/packages.sh for what is needed'
 	packages_missing "$@"
 	[ "${#MISSING[@]}" -gt 0 ] || return 0
-	if [ "$EUID" -ne 0 ]; then
-		command -v sudo >/dev/null ||
-			fail 1 "these packages are missing, and there is no sudo; as root: apt-get install --no-install-recommends ${MISSING[*]}"
-		sudo=(sudo)
-	fi
+	[ "$EUID" -eq 0 ] || command -v sudo >/dev/null ||
+		fail 1 "these packages are missing, and there is no sudo; as root: apt-get install --no-install-recommends ${MISSING[*]}"
 	say "installing ${#MISSING[@]} Debian packages: ${MISSING[*]}"
 	say 'downloading them'
-	# In the foreground, for sudo may ask for a password on the terminal.
-	"${sudo[@]}" "$TOP/scripts/lib/apt-install" download "${MISSING[@]}" || fail 1 'the packages could not be downloaded'
-	say 'unpacking them (Ctrl-C waits for the end of this)'
+	as_root "$TOP/scripts/lib/apt-install" download "${MISSING[@]}" || fail 1 'the packages could not be downloaded'
 	# Ctrl-C must not leave dpkg half-way: this ignores it, and the script's own
 	# trap runs once it is done.
-	"${sudo[@]}" "$TOP/scripts/lib/apt-install" unpack "${MISSING[@]}" || fail 1 'the packages could not be installed'
+	say 'unpacking them (Ctrl-C waits for the end of this)'
+	as_root "$TOP/scripts/lib/apt-install" unpack "${MISSING[@]}" || fail 1 'the packages could not be installed'
 	packages_missing "$@"
 	[ "${#MISSING[@]}" -eq 0 ] || fail 1 "still missing after the installation: ${MISSING[*]}"
 }

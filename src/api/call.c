@@ -126,6 +126,11 @@ void call_reply_json(struct call *call, int status, struct json_object *body)
 	http_reply_header(&call->reply, "Cache-Control", "no-store");
 	strbuf_reset(&call->reply.body);
 	json_write(owned, &call->reply.body);
+	/* Half a document is none. */
+	if (!strbuf_ok(&call->reply.body) || !strbuf_ok(&call->reply.headers)) {
+		http_reply_reset(&call->reply);
+		call->reply.status = err_info(ERR_INTERNAL)->status;
+	}
 }
 
 static void add_retry_after(struct call *call, enum err err)

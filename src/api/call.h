@@ -25,10 +25,10 @@ struct call {
 	/* Set by the worker. */
 	const struct domain *domain;
 	const struct http_request *req;
-	int64_t arrived_ms;                     /* monotonic: when nginx had the request */
-	int64_t deadline_ms;                    /* monotonic: when the worker must be done */
-	bool (*exchange_is_free)(const void *); /* is a worker of the exchange pool idle? */
-	const void *exchange_arg;
+	int64_t arrived_ms;             /* monotonic: when nginx had the request */
+	int64_t deadline_ms;            /* monotonic: when the worker must be done */
+	bool (*claim_exchange)(void *); /* is a worker of the exchange pool idle? Then it is ours */
+	void *exchange_arg;
 	void (*send)(struct call *); /* sends call->reply; only once */
 	void *send_arg;
 

@@ -13,10 +13,26 @@
 /* Room for a cookie's value; a longer one is none of ours. */
 #define COOKIE_VALUE_SIZE 128
 
+struct cookies {
+	char text[2][COOKIE_VALUE_SIZE];
+	const char *values[2]; /* with the prefix, and without; NULL: none */
+};
+
+static void read_cookies(const struct call *call, struct cookies *ret)
+{
+	static const char *const names[2] = { COOKIE_SECURE, COOKIE };
+
+	for (int i = 0; i < 2; i++) {
+		bool there = http_cookie_get(call->req->cookie, names[i], ret->text[i],
+					     sizeof(ret->text[i]));
+
+		ret->values[i] = there ? ret->text[i] : NULL;
+	}
+}
+
 enum err login_ask(struct call *call)
 {
-	char value[COOKIE_VALUE_SIZE];
-	const char *cookie = NULL;
+	struct cookies cookies;
 	int64_t id = 0;
 	enum err err = call_arg_id(call, 0, &id);
 
@@ -24,10 +40,8 @@ enum err login_ask(struct call *call)
 		err = call_read_params(call);
 	if (err)
 		return err;
-	if (http_cookie_get(call->req->cookie, COOKIE_SECURE, value, sizeof(value)) ||
-	    http_cookie_get(call->req->cookie, COOKIE, value, sizeof(value)))
-		cookie = value;
-	return login_begin_ask(call->domain, id, cookie, &call->login, &call->query);
+	read_cookies(call, &cookies);
+	return login_begin_ask(call->domain, id, cookies.values, &call->login, &call->query);
 }
 
 static void set_cookie(struct call *call, bool secure)
@@ -36,7 +50,7 @@ static void set_cookie(struct call *call, bool secure)
 
 	/* Lax: the provider's redirect back to the callback is a cross-site navigation. */
 	strbuf_printf(&cookie, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s",
-		      secure ? COOKIE_SECURE : COOKIE, call->login.browser,
+		      secure ? COOKIE_SECURE : COOKIE, call->login.browsers[secure ? 0 : 1],
 		      secure ? "; Secure" : "");
 	http_reply_header(&call->reply, "Set-Cookie", cookie.data);
 }
@@ -77,7 +91,7 @@ static void reply_consent(struct call *call, const struct consent *consent)
 enum err callback_run(struct call *call)
 {
 	CLEANUP(consent_release) struct consent consent = { 0 };
-	char secure[COOKIE_VALUE_SIZE], plain[COOKIE_VALUE_SIZE];
+	struct cookies cookies;
 	struct login_callback callback = { .deadline_ms = call->deadline_ms };
 	enum err err = call_read_params(call);
 
@@ -87,10 +101,8 @@ enum err callback_run(struct call *call)
 	callback.code = http_params_get(&call->params, "code");
 	callback.iss = http_params_get(&call->params, "iss");
 	callback.error = http_params_get(&call->params, "error");
-	if (http_cookie_get(call->req->cookie, COOKIE_SECURE, secure, sizeof(secure)))
-		callback.cookies[0] = secure;
-	if (http_cookie_get(call->req->cookie, COOKIE, plain, sizeof(plain)))
-		callback.cookies[1] = plain;
+	read_cookies(call, &cookies);
+	callback.cookies = cookies.values;
 	err = login_finish(call->domain, &callback, &consent, &call->problem);
 	if (err)
 		return err;

@@ -66,9 +66,11 @@ enum err token_answer(struct call *call)
 	enum err err = read_wish(call, &wish);
 
 	if (!err)
-		err = token_get_answer(&call->query, wish,
-				       call->exchange_is_free(call->exchange_arg), &token,
-				       &call->problem);
+		err = token_get_answer(&call->query, wish, &token, &call->problem);
+	/* A token that works is refreshed on the way only where nobody has to queue for that. */
+	if (err == ERR_AGAIN && secret_is_set(&token.access_token) &&
+	    !call->claim_exchange(call->exchange_arg))
+		err = ERR_OK;
 	if (err == ERR_AGAIN) {
 		route_to_exchange(call);
 		return ERR_OK;
@@ -118,7 +120,7 @@ enum err token_run(struct call *call)
 /* {"client_id": 1} or {"branch_id": "…"} */
 static enum err read_refresh_body(struct call *call, struct refresh_call *refresh)
 {
-	struct json_object *client_id = NULL;
+	struct json_object *client_id = NULL, *branch_id = NULL;
 	struct problem *problem = &call->problem;
 	enum err err = call_read_json(call);
 
@@ -128,19 +130,19 @@ static enum err read_refresh_body(struct call *call, struct refresh_call *refres
 		problem_add_fault(problem, "body", "must be a JSON object");
 		return ERR_VALIDATION_FAILED;
 	}
+	json_object_object_get_ex(call->body, "client_id", &client_id);
+	json_object_object_get_ex(call->body, "branch_id", &branch_id);
+	if (client_id && !json_object_is_type(client_id, json_type_int))
+		problem_add_fault(problem, "client_id", "must be a whole number");
+	refresh->client_id = json_object_get_int64(client_id);
 	refresh->branch_id = json_get_string(call->body, "branch_id");
-	if (json_object_object_get_ex(call->body, "client_id", &client_id)) {
-		if (!json_object_is_type(client_id, json_type_int))
-			problem_add_fault(problem, "client_id", "must be a whole number");
-		refresh->client_id = json_object_get_int64(client_id);
-	}
-	if (!client_id && !refresh->branch_id)
+	if (branch_id && !refresh->branch_id)
+		problem_add_fault(problem, "branch_id", "must be a string without NUL");
+	/* null is what a caller sends for the one that it does not use */
+	if (!client_id == !branch_id)
 		problem_add_fault(
 			problem, "branch_id",
-			"one of client_id (a number) and branch_id (a string) is required");
-	else if (client_id && json_object_object_get_ex(call->body, "branch_id", NULL))
-		problem_add_fault(problem, "branch_id",
-				  "only one of client_id and branch_id is allowed");
+			"exactly one of client_id (a number) and branch_id (a string) is required");
 	return problem->faults ? ERR_VALIDATION_FAILED : ERR_OK;
 }
 

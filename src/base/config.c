@@ -193,7 +193,7 @@ static char *plain_database_url(const char *value)
 	if (strncmp(value, sqlalchemy, sizeof(sqlalchemy) - 1) != 0)
 		return mem_strdup(value);
 	strbuf_printf(&url, "postgresql://%s", value + sizeof(sqlalchemy) - 1);
-	return mem_strdup(url.data);
+	return strbuf_ok(&url) ? mem_strdup(url.data) : NULL;
 }
 
 static void fault(FILE *faults, const struct option *opt, const char *value)
@@ -250,7 +250,7 @@ static bool option_set(struct config *config, const struct option *opt, const ch
 	case TYPE_SECRET:
 		url = plain_database_url(value);
 		secret_set(field(config, opt), url);
-		return true;
+		return url != NULL;
 	case TYPE_URL:
 		if (!looks_like_url(value))
 			return false;

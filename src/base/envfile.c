@@ -73,15 +73,19 @@ enum err envfile_read(const char *path, FILE *faults, struct envfile *ret_file)
 	FILE *in = fopen(path, "re");
 	enum err err = ERR_OK;
 	int number = 0;
+	bool has_nul;
 
 	if (in) {
 		file.len = fread(file.text, 1, ENVFILE_MAX + 1, in);
 		err = ferror(in) ? ERR_CONFIG : ERR_OK;
 		fclose(in);
 	}
-	if (!in || err || file.len > ENVFILE_MAX) {
+	has_nul = memchr(file.text, '\0', file.len) != NULL; /* what follows would be lost */
+	if (!in || err || has_nul || file.len > ENVFILE_MAX) {
 		fprintf(faults, "%s: cannot be read: %s\n", path,
-			file.len > ENVFILE_MAX ? "over 64 KiB" : strerror(errno));
+			file.len > ENVFILE_MAX ? "over 64 KiB"
+			: has_nul              ? "has a NUL byte"
+					       : strerror(errno));
 		envfile_release(&file);
 		return ERR_CONFIG;
 	}

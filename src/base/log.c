@@ -50,6 +50,16 @@ static void format_text(struct strbuf *line, enum log_level level, const struct 
 	}
 }
 
+static void format_line(const struct log *log, struct strbuf *line, enum log_level level,
+			const struct log_field *fields)
+{
+	if (log->format == LOG_FORMAT_JSON)
+		format_json(line, level, fields);
+	else
+		format_text(line, level, fields);
+	strbuf_putc(line, '\n');
+}
+
 void log_write(const struct log *log, enum log_level level, const struct log_field *fields)
 {
 	CLEANUP(strbuf_release) struct strbuf line = STRBUF_INIT(LOG_LINE_MAX);
@@ -57,11 +67,13 @@ void log_write(const struct log *log, enum log_level level, const struct log_fie
 
 	if (level < log->level)
 		return;
-	if (log->format == LOG_FORMAT_JSON)
-		format_json(&line, level, fields);
-	else
-		format_text(&line, level, fields);
-	strbuf_putc(&line, '\n');
+	format_line(log, &line, level, fields);
+	if (!strbuf_ok(&line)) {
+		strbuf_reset(&line);
+		format_line(log, &line, level,
+			    (const struct log_field[]){
+				    fields[0], LOG_STR("fields", "over 8 KiB, left out"), { 0 } });
+	}
 	/* One write, so that lines of several processes do not mix. */
 	ignored = write(log->fd, line.data, line.len);
 	(void)ignored;

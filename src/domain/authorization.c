@@ -16,7 +16,7 @@
 
 #include "base/banned.h"
 
-#define URL_MAX 8192
+#define URL_MAX 16384
 
 static bool is_nonce(const char *s)
 {
@@ -32,29 +32,36 @@ static enum err hash_text(const char *s, char *ret_text)
 	return digest_sha256_hex(s, ret_text + 2);
 }
 
-enum err login_begin_ask(const struct domain *domain, int64_t client_id, const char *cookie,
-			 struct login *login, struct db_query *query)
+/* Reuses the browser's cookie, so that two tabs do not break each other's login. */
+static enum err take_cookie(const char *cookie, char *ret_browser, char *ret_hash)
 {
-	enum err err;
+	enum err err = ERR_OK;
 
-	/* Reused, so that two tabs of one browser do not break each other's login. */
 	if (is_nonce(cookie))
-		memcpy(login->browser, cookie, NONCE_SIZE);
-	else if ((err = random_base64url(32, login->browser)))
-		return err;
-	err = random_base64url(32, login->state);
+		memcpy(ret_browser, cookie, NONCE_SIZE);
+	else
+		err = random_base64url(32, ret_browser);
+	return err ? err : hash_text(ret_browser, ret_hash);
+}
+
+enum err login_begin_ask(const struct domain *domain, int64_t client_id,
+			 const char *const cookies[2], struct login *login, struct db_query *query)
+{
+	enum err err = random_base64url(32, login->state);
+
+	for (int i = 0; !err && i < 2; i++)
+		err = take_cookie(cookies[i], login->browsers[i], login->browser_hashes[i]);
 	if (!err)
 		err = random_base64url(32, login->code_verifier);
 	if (!err)
 		err = hash_text(login->state, login->state_hash);
-	if (!err)
-		err = hash_text(login->browser, login->browser_hash);
 	if (err)
 		return err;
 	login_begin_query(query, &(struct login_begin){
 					 .client_id = client_id,
 					 .state_hash = login->state_hash,
-					 .browser_hash = login->browser_hash,
+					 .secure_browser_hash = login->browser_hashes[0],
+					 .plain_browser_hash = login->browser_hashes[1],
 					 .code_verifier = login->code_verifier,
 					 .ttl_s = domain->config->state_ttl_s,
 				 });
@@ -144,12 +151,12 @@ void consent_release(struct consent *consent)
 	*consent = (struct consent){ 0 };
 }
 
-/* Uses the state up with whichever of the browser's cookies it began with. One row, or
- * ERR_INVALID_STATE. */
+/* Uses the state up if this browser began it. One row, or ERR_INVALID_STATE. */
 static enum err consume_state(const struct domain *domain, const struct login_callback *callback,
 			      struct db_query *query)
 {
-	char state_hash[HASH_TEXT_SIZE], browser_hash[HASH_TEXT_SIZE];
+	char state_hash[HASH_TEXT_SIZE], browser_hashes[2][HASH_TEXT_SIZE];
+	const char *hashes[2] = { NULL, NULL };
 	enum err err;
 
 	query->result = NULL;
@@ -159,16 +166,14 @@ static enum err consume_state(const struct domain *domain, const struct login_ca
 	for (int i = 0; !err && i < 2; i++) {
 		if (!is_nonce(callback->cookies[i]))
 			continue;
-		err = hash_text(callback->cookies[i], browser_hash);
-		if (err)
-			return err;
-		login_consume_query(query, state_hash, browser_hash);
-		err = db_exec(domain->db, query, clock_monotonic_ms() + DB_CALL_MS);
-		if (!err && db_rows(query))
-			return ERR_OK;
-		db_query_release(query);
+		err = hash_text(callback->cookies[i], browser_hashes[i]);
+		hashes[i] = browser_hashes[i];
 	}
-	return err ? err : ERR_INVALID_STATE;
+	if (err)
+		return err;
+	login_consume_query(query, state_hash, hashes[0], hashes[1]);
+	err = db_exec(domain->db, query, clock_monotonic_ms() + DB_CALL_MS);
+	return !err && !db_rows(query) ? ERR_INVALID_STATE : err;
 }
 
 /* Does the space-separated list @granted hold every scope of @wanted? */
@@ -221,6 +226,20 @@ static enum err exchange_code(const struct domain *domain, const struct login_ca
 	return ERR_OK;
 }
 
+/* Is there a newer grant than the one that the login found: ours, whose COMMIT took effect
+ * although its answer was lost, or one after it? Then ours must not be written again. */
+static bool has_newer_grant(const struct domain *domain, const struct login_row *login)
+{
+	CLEANUP(db_query_release) struct db_query query;
+	struct token_row row;
+
+	token_by_client_query(&query, login->id);
+	if (db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS) || !db_rows(&query))
+		return false;
+	token_row(&query, 0, &row);
+	return row.exists && row.grant_version > login->grant_version;
+}
+
 /* The code is used up: as long as there is time, a database that is away is waited for. */
 static enum err store_grant(const struct domain *domain, const struct login_callback *callback,
 			    const struct login_row *login, const struct token_answer *answer,
@@ -237,14 +256,18 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		.refresh_began_at_us = login->now_us,
 		.refresh_due_at_us = token_due_at(domain, login->now_us, expires_at_us),
 	};
+	int64_t last_try_ms = callback->deadline_ms - 2 * DB_CALL_MS;
 	enum err err;
 
 	for (;;) {
-		err = token_store_grant(domain->db, &update, clock_left_ms(callback->deadline_ms));
-		if (err != ERR_DATABASE_UNAVAILABLE ||
-		    !clock_left_ms(callback->deadline_ms - DB_CALL_MS))
+		err = token_store_grant(domain->db, &update, clock_left_ms(last_try_ms));
+		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+		if (has_newer_grant(domain, login)) {
+			err = ERR_OK;
+			break;
+		}
 	}
 	if (err == ERR_DB_NO_ROW)
 		return ERR_CLIENT_NOT_FOUND;

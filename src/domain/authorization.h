@@ -17,21 +17,24 @@
 /* A login that begins; must live until login_begin_answer(). */
 struct login {
 	char state[NONCE_SIZE];
-	char browser[NONCE_SIZE]; /* the value of the browser's cookie */
+	/* The values of the browser's two cookies: for an https redirect_uri, and for http. A cookie
+	 * that came over http, or from a sibling domain, never stands for the other. */
+	char browsers[2][NONCE_SIZE];
 	char code_verifier[NONCE_SIZE];
 	char state_hash[HASH_TEXT_SIZE];
-	char browser_hash[HASH_TEXT_SIZE];
+	char browser_hashes[2][HASH_TEXT_SIZE];
 };
 
-/* @cookie: what the browser has from an earlier login, NULL or anything else: a new one is made. */
+/* @cookies: what the browser has from earlier logins (with the __Host- prefix, and without), NULL
+ * or anything else: new ones are made. */
 MUST_CHECK enum err login_begin_ask(const struct domain *domain, int64_t client_id,
-				    const char *cookie, struct login *login,
+				    const char *const cookies[2], struct login *login,
 				    struct db_query *query);
 
 struct login_redirect {
 	struct strbuf url;
 	bool sets_cookie;
-	bool cookie_is_secure;
+	bool cookie_is_secure; /* which of the two cookies it is */
 };
 
 /*
@@ -49,8 +52,8 @@ struct login_callback {
 	const char *code;
 	const char *iss;
 	const char *error;
-	const char *cookies[2]; /* of this browser: with the __Host- prefix, and without */
-	int64_t deadline_ms;    /* monotonic: when this worker must be done */
+	const char *const *cookies; /* two, of this browser: with the __Host- prefix, and without */
+	int64_t deadline_ms;        /* monotonic: when this worker must be done */
 };
 
 /* What a good consent is answered with. Begins as { 0 }; consent_release(). */

@@ -15,8 +15,6 @@
 /* Within one call, for what never reached the provider. */
 #define TRIES_MAX 3
 #define TRY_AGAIN_MAX_MS 300
-/* However long the provider asks for, it is asked again after a day. */
-#define RETRY_AFTER_MAX_S 86400
 /* A forced refresh is not done more often than this. */
 #define FORCED_EVERY_US (1 * US_PER_S)
 
@@ -30,15 +28,32 @@ struct attempt {
 	struct problem *problem;
 };
 
+/* The database's clock now: its time of the lock, and what has passed here since. */
+static int64_t now_us(const struct attempt *attempt)
+{
+	return attempt->lock->row.now_us +
+	       (clock_monotonic_ms() - attempt->lock->locked_at_ms) * 1000;
+}
+
 /* In the database's clock: when the caller came. Only a duration is taken from this host. */
 static int64_t arrived_us(const struct refresh_call *call, const struct token_row *row)
 {
 	return row->now_us - (clock_monotonic_ms() - call->arrived_ms) * 1000;
 }
 
+/* Until when the caller waits; a wait for the lock ends early enough for a call after it. */
 static int64_t wait_until_ms(const struct domain *domain, const struct refresh_call *call)
 {
-	return call->arrived_ms + domain->config->refresh_wait_ms;
+	int64_t patience_ms = call->arrived_ms + domain->config->refresh_wait_ms;
+	int64_t latest_ms = call->deadline_ms - domain->config->google_timeout_ms - 3 * DB_CALL_MS;
+
+	return patience_ms < latest_ms ? patience_ms : latest_ms;
+}
+
+/* Does the token work for longer than a caller is kept waiting? Then it is answered by then. */
+static bool is_soft(const struct token_row *row, const struct refresh_call *call)
+{
+	return !call->forced && row->expires_at_us - row->now_us > REFRESH_SOFT_WAIT_MS * 1000;
 }
 
 static int idle_timeout_ms(const struct domain *domain)
@@ -94,78 +109,82 @@ static int64_t backoff_us(int failures)
 	return (ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms) * 1000;
 }
 
-/* Writes the failure into the locked row and commits. */
-static enum err store_failure(struct attempt *attempt, enum err err)
+/* Writes the failure into the locked row and commits; @row becomes what it is then. */
+static enum err store_failure(struct attempt *attempt, enum err err, struct token_row *row)
 {
-	const struct token_row *row = &attempt->lock->row;
-	int64_t retry_after_s = attempt->failure.retry_after_s;
-	/* The call took its time: count from now, still in the database's clock. */
-	int64_t now_us = row->now_us + (clock_monotonic_ms() - attempt->lock->locked_at_ms) * 1000;
 	struct token_failure failure = {
 		.client_id = row->client_id,
 		.refresh_error = err_info(err)->code,
 		.provider_error = attempt->failure.code,
 		.grant_is_dead = err == ERR_REAUTHORIZATION_REQUIRED,
-		.refresh_retry_at_us = now_us + backoff_us(row->refresh_failures),
 		.refresh_began_at_us = row->now_us,
 		.refresh_token = attempt->answer.refresh_token.data,
 	};
 	struct db_query query;
 	enum err db_err;
 
-	if (retry_after_s > RETRY_AFTER_MAX_S)
-		retry_after_s = RETRY_AFTER_MAX_S;
-	if (retry_after_s > 0)
-		failure.provider_retry_at_us = now_us + retry_after_s * US_PER_S;
+	row->now_us = now_us(attempt); /* the call took its time */
+	failure.refresh_retry_at_us = row->now_us + backoff_us(row->refresh_failures);
+	if (attempt->failure.retry_after_s > 0)
+		failure.provider_retry_at_us =
+			row->now_us + attempt->failure.retry_after_s * US_PER_S;
 	token_failed_query(&query, &failure);
 	db_err = token_lock_commit(attempt->lock, &query);
+	db_query_release(&query);
+	if (db_err)
+		return db_err;
+	row->refresh_error = failure.refresh_error;
+	row->provider_error = failure.provider_error;
+	row->refresh_retry_at_us = failure.refresh_retry_at_us;
+	row->provider_retry_at_us = failure.provider_retry_at_us;
+	if (err != ERR_CLIENT_CREDENTIALS_REJECTED)
+		return ERR_OK;
+	token_forgive_query(&query, row->client_id, row->oauth_client_secret);
+	db_err = db_exec(attempt->domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 	db_query_release(&query);
 	return db_err;
 }
 
-/* Tells the caller what a failed refresh means for it: the token while it works. */
-static enum err answer_failure(struct attempt *attempt, enum err err, struct token *ret_token)
+/* Tells the caller what a refresh that failed with @err means for it: the token while it works. */
+static enum err answer_failure(struct attempt *attempt, enum err err, const struct token_row *row,
+			       struct token *ret_token)
 {
-	struct token_row row = attempt->lock->row;
 	struct problem *problem = attempt->problem;
 
-	row.now_us += (clock_monotonic_ms() - attempt->lock->locked_at_ms) * 1000;
 	if (err != ERR_REAUTHORIZATION_REQUIRED && !attempt->call->forced &&
-	    row.expires_at_us > row.now_us) {
-		row.refresh_error = err_info(err)->code;
-		token_from_row(&row, attempt->call->wish, ret_token);
+	    row->expires_at_us > row->now_us) {
+		token_from_row(row, attempt->call->wish, ret_token);
 		return ERR_OK;
 	}
+	if (err != ERR_REAUTHORIZATION_REQUIRED)
+		return token_stored_error(row, problem);
 	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s",
 		 attempt->failure.code);
-	if (err == ERR_REAUTHORIZATION_REQUIRED)
-		problem_set_login_url(problem, row.redirect_uri, row.client_id);
-	else
-		problem->retry_after_s = attempt->failure.retry_after_s > 0
-						 ? (int)attempt->failure.retry_after_s
-						 : BACKOFF_FIRST_MS / 1000;
+	problem_set_login_url(problem, row->redirect_uri, row->client_id);
 	return err;
 }
 
 /*
- * The database went away between the provider's answer and our commit. What the provider gave
- * must not be lost: store it where the row is still the one that was locked, until the deadline.
+ * The provider gave a token and our transaction did not end well: the database went away, or
+ * refused. What the provider gave must not be lost: store it where the row is still the one that
+ * was locked, until the deadline.
  */
 static enum err settle(struct attempt *attempt, const struct token_update *update)
 {
 	const struct domain *domain = attempt->domain;
 	struct db_query query;
-	enum err err = ERR_DATABASE_UNAVAILABLE;
+	int64_t last_try_ms = attempt->call->deadline_ms - DB_CALL_MS;
+	enum err err;
 
-	while (err == ERR_DATABASE_UNAVAILABLE && clock_left_ms(attempt->call->deadline_ms) > 0) {
+	do {
 		token_refreshed_query(&query, update, attempt->lock->row.grant_version);
 		err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 		if (!err && !db_rows(&query))
 			err = ERR_DB_NO_ROW;
 		db_query_release(&query);
-		if (err == ERR_DATABASE_UNAVAILABLE)
+		if (err && err != ERR_DB_NO_ROW)
 			nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
-	}
+	} while (err && err != ERR_DB_NO_ROW && clock_left_ms(last_try_ms) > 0);
 	if (err != ERR_DB_NO_ROW)
 		return err;
 	/* Changed meanwhile: by our own COMMIT, whose answer was lost, or by a newer grant. */
@@ -206,10 +225,14 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 	token_refreshed_query(&query, &update, row->grant_version);
 	err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
-	if (err == ERR_DATABASE_UNAVAILABLE)
+	if (err) {
+		/* Our own row lock would be in the way. */
+		token_lock_rollback(attempt->lock);
 		err = settle(attempt, &update);
+	}
 	if (err)
 		return err;
+	fresh.now_us = now_us(attempt);
 	fresh.access_token = update.access_token;
 	fresh.token_type = update.token_type;
 	fresh.scope = update.scope ? update.scope : row->scope;
@@ -223,12 +246,13 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 static void answer_early(void *arg)
 {
 	struct attempt *attempt = arg;
-	const struct token_row *row = &attempt->lock->row;
+	struct token_row row = attempt->lock->row;
 	CLEANUP(token_release) struct token token = { 0 };
 	enum err err = ERR_OK;
 
-	if (row->expires_at_us > row->now_us && !attempt->call->forced) {
-		token_from_row(row, attempt->call->wish, &token);
+	row.now_us = now_us(attempt);
+	if (row.expires_at_us > row.now_us && !attempt->call->forced) {
+		token_from_row(&row, attempt->call->wish, &token);
 	} else {
 		err = ERR_REFRESH_IN_PROGRESS;
 		attempt->problem->retry_after_s = 1;
@@ -238,17 +262,17 @@ static void answer_early(void *arg)
 
 static struct google_alarm alarm_of(struct attempt *attempt)
 {
-	const struct token_row *row = &attempt->lock->row;
-	bool soft = row->expires_at_us > row->now_us && !attempt->call->forced;
+	const struct refresh_call *call = attempt->call;
+	int64_t soft_ms = call->arrived_ms + REFRESH_SOFT_WAIT_MS;
 	struct google_alarm alarm = {
-		.at_ms = wait_until_ms(attempt->domain, attempt->call),
+		.at_ms = call->arrived_ms + attempt->domain->config->refresh_wait_ms,
 		.arg = attempt,
 	};
 
-	if (attempt->call->early)
+	if (call->early)
 		alarm.fn = answer_early;
-	if (soft && alarm.at_ms > attempt->call->arrived_ms + REFRESH_SOFT_WAIT_MS)
-		alarm.at_ms = attempt->call->arrived_ms + REFRESH_SOFT_WAIT_MS;
+	if (is_soft(&attempt->lock->row, call) && alarm.at_ms > soft_ms)
+		alarm.at_ms = soft_ms;
 	return alarm;
 }
 
@@ -263,7 +287,7 @@ static enum err ask_provider(struct attempt *attempt)
 	const struct token_row *row = &attempt->lock->row;
 	struct google_alarm alarm = alarm_of(attempt);
 	int64_t last_start_ms =
-		attempt->call->deadline_ms - domain->config->google_timeout_ms - DB_CALL_MS;
+		attempt->call->deadline_ms - domain->config->google_timeout_ms - 2 * DB_CALL_MS;
 	enum err err;
 
 	for (int tries = 1;; tries++) {
@@ -282,29 +306,31 @@ static enum err ask_provider(struct attempt *attempt)
 static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 {
 	const struct domain *domain = attempt->domain;
+	struct token_row row = attempt->lock->row;
 	enum err err, db_err;
 	int wait_s = 0;
 
 	/* Begun only when it can be finished: with a provider that rotates refresh tokens, an
 	 * answer that nobody waits for is a lost grant. */
 	if (clock_left_ms(attempt->call->deadline_ms) <
-	    domain->config->google_timeout_ms + DB_CALL_MS) {
+	    domain->config->google_timeout_ms + 2 * DB_CALL_MS) {
 		attempt->problem->retry_after_s = 1;
 		return ERR_REFRESH_IN_PROGRESS;
 	}
 	/* A provider that is known to hang is not asked, and the row is none the worse for it. */
 	err = google_admit(domain->google, &wait_s);
 	if (err) {
-		attempt->failure.retry_after_s = wait_s;
-		return answer_failure(attempt, err, ret_token);
+		row.refresh_error = err_info(err)->code;
+		row.refresh_retry_at_us = row.now_us + wait_s * US_PER_S;
+		return answer_failure(attempt, err, &row, ret_token);
 	}
 	err = ask_provider(attempt);
 	if (!err)
 		return store_success(attempt, ret_token);
 	if (err == ERR_INTERNAL)
 		return err;
-	db_err = store_failure(attempt, err);
-	return db_err ? db_err : answer_failure(attempt, err, ret_token);
+	db_err = store_failure(attempt, err, &row);
+	return db_err ? db_err : answer_failure(attempt, err, &row, ret_token);
 }
 
 static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)

@@ -25,9 +25,12 @@ void token_release(struct token *token)
 
 struct token_wish token_wish(const struct domain *domain, int min_ttl_s)
 {
-	if (min_ttl_s < 0)
-		return (struct token_wish){ .required_s = domain->config->token_expiry_buffer_s };
-	return (struct token_wish){ .required_s = min_ttl_s, .is_min_ttl = true };
+	int buffer_s = domain->config->token_expiry_buffer_s;
+
+	return (struct token_wish){
+		.required_s = min_ttl_s < 0 ? buffer_s : min_ttl_s,
+		.buffer_s = buffer_s,
+	};
 }
 
 enum err token_check(const struct token_row *row, struct problem *problem)
@@ -61,7 +64,9 @@ static int64_t retry_at(const struct token_row *row)
 enum token_verdict token_judge(const struct token_row *row, struct token_wish wish)
 {
 	int64_t left_us = row->expires_at_us - row->now_us;
-	int64_t leave_alone_us = wish.is_min_ttl ? LEAVE_ALONE_MIN_TTL_US : LEAVE_ALONE_US;
+	/* Wanted by min_ttl alone? */
+	bool has_buffer = left_us > wish.buffer_s * US_PER_S;
+	int64_t leave_alone_us = has_buffer ? LEAVE_ALONE_MIN_TTL_US : LEAVE_ALONE_US;
 
 	if (left_us > wish.required_s * US_PER_S)
 		return TOKEN_FRESH;
@@ -135,10 +140,11 @@ void token_get_ask(const char *branch_id, struct db_query *query)
 	token_by_branch_query(query, branch_id);
 }
 
-enum err token_get_answer(const struct db_query *query, struct token_wish wish, bool may_refresh,
+enum err token_get_answer(const struct db_query *query, struct token_wish wish,
 			  struct token *ret_token, struct problem *problem)
 {
 	struct token_row row;
+	enum token_verdict verdict;
 	enum err err;
 
 	if (query->err)
@@ -149,19 +155,11 @@ enum err token_get_answer(const struct db_query *query, struct token_wish wish, 
 	err = token_check(&row, problem);
 	if (err)
 		return err;
-	switch (token_judge(&row, wish)) {
-	case TOKEN_NEEDS_REFRESH:
-		return ERR_AGAIN;
-	case TOKEN_BACKING_OFF:
+	verdict = token_judge(&row, wish);
+	if (verdict == TOKEN_BACKING_OFF)
 		return token_stored_error(&row, problem);
-	case TOKEN_WANTS_REFRESH:
-		if (may_refresh)
-			return ERR_AGAIN;
-		break;
-	case TOKEN_FRESH:
-	case TOKEN_LEFT_ALONE:
-		break;
-	}
+	if (verdict == TOKEN_NEEDS_REFRESH)
+		return ERR_AGAIN;
 	token_from_row(&row, wish, ret_token);
-	return ERR_OK;
+	return verdict == TOKEN_WANTS_REFRESH ? ERR_AGAIN : ERR_OK;
 }

@@ -26,7 +26,7 @@ void token_release(struct token *token);
 /* How many seconds a caller wants a token to live on. */
 struct token_wish {
 	int required_s;
-	bool is_min_ttl; /* the caller named them */
+	int buffer_s; /* how many are wanted without being asked for */
 };
 
 struct token_wish token_wish(const struct domain *domain, int min_ttl_s /* -1: not named */);
@@ -59,11 +59,11 @@ int64_t token_due_at(const struct domain *domain, int64_t began_us, int64_t expi
 /* GET /tokens/{branch_id} in the database pool, over one statement. */
 void token_get_ask(const char *branch_id, struct db_query *query);
 /*
- * ERR_OK: @ret_token. ERR_AGAIN: it must be refreshed first, or should be and @may_refresh.
- * ERR_BRANCH_NOT_FOUND, token_check()'s, a stored error, or the query's.
+ * ERR_OK: @ret_token. ERR_AGAIN: it is to be refreshed first; where @ret_token is set all the
+ * same, it still works and may be answered instead. ERR_BRANCH_NOT_FOUND, token_check()'s, a
+ * stored error, or the query's.
  */
 MUST_CHECK enum err token_get_answer(const struct db_query *query, struct token_wish wish,
-				     bool may_refresh, struct token *ret_token,
-				     struct problem *problem);
+				     struct token *ret_token, struct problem *problem);
 
 #endif

@@ -10,6 +10,9 @@
 
 #include "base/banned.h"
 
+/* However long the provider asks for, it is asked again after a day. */
+#define RETRY_AFTER_MAX_S 86400
+
 struct google {
 	struct google_settings settings;
 	CURLM *multi;
@@ -54,6 +57,14 @@ static size_t give_form(char *to, size_t size, size_t count, void *arg)
 	return len;
 }
 
+static int refuse_to_rewind(void *arg, curl_off_t offset, int origin)
+{
+	(void)arg;
+	(void)offset;
+	(void)origin;
+	return CURL_SEEKFUNC_FAIL;
+}
+
 static bool set_options(struct google *google)
 {
 	CURL *easy = google->easy;
@@ -71,6 +82,9 @@ static bool set_options(struct google *google)
 	ok &= !curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	ok &= !curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_form);
 	ok &= !curl_easy_setopt(easy, CURLOPT_READDATA, google);
+	ok &= !curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_to_rewind);
+	/* A name server that hangs must not hold the call past its deadline. */
+	ok &= !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	if (google->settings.ca_file)
 		ok &= !curl_easy_setopt(easy, CURLOPT_CAINFO, google->settings.ca_file);
 	return ok;
@@ -220,6 +234,7 @@ enum err google_post(struct google *google, const char *url, const char *form,
 	curl_easy_getinfo(google->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(google->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	ret_answer->status = (int)status;
-	ret_answer->retry_after_s = retry_after;
+	ret_answer->retry_after_s =
+		retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S;
 	return ERR_OK;
 }

@@ -87,14 +87,18 @@ static bool read_lifetime(struct json_object *body, int64_t *ret_s)
 	case json_type_int:
 		*ret_s = json_object_get_int64(value); /* saturates */
 		break;
-	case json_type_double:
-		*ret_s = json_object_get_double(value) < LIFETIME_MAX_S
-				 ? (int64_t)json_object_get_double(value)
-				 : LIFETIME_MAX_S;
+	case json_type_double: {
+		double seconds = json_object_get_double(value);
+
+		if (!(seconds >= 1)) /* NaN too */
+			return false;
+		*ret_s = seconds < LIFETIME_MAX_S ? (int64_t)seconds : LIFETIME_MAX_S;
 		break;
+	}
 	case json_type_string: /* some servers do */
 		*ret_s = strtoll(json_object_get_string(value), &end, 10);
-		if (*end || end == json_object_get_string(value))
+		if (end == json_object_get_string(value) ||
+		    end != json_object_get_string(value) + json_object_get_string_len(value))
 			return false;
 		break;
 	default:

@@ -33,14 +33,17 @@ static enum err take_apart(CURLU *handle, const char *text, struct url *url)
 	CLEANUP(mem_free_ptr) char *scheme = get_part(handle, CURLUPART_SCHEME, 0);
 	CLEANUP(mem_free_ptr) char *user = get_part(handle, CURLUPART_USER, 0);
 	CLEANUP(mem_free_ptr) char *password = get_part(handle, CURLUPART_PASSWORD, 0);
-	const char *slashes = strstr(text, "://");
+	size_t scheme_len = strcspn(text, ":");
+	const char *slashes = text + scheme_len;
 
 	url->host = get_part(handle, CURLUPART_HOST, 0);
 	url->port = get_part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
 	url->path = get_part(handle, CURLUPART_PATH, 0);
 	url->has_fragment = strchr(text, '#') != NULL;
 	url->has_userinfo = user || password;
-	if (!scheme || !slashes || !url->host || !*url->host || !url->port || !url->path)
+	/* libcurl forgives a missing slash, which browsers read differently. */
+	if (!scheme || strncmp(slashes, "://", 3) != 0 || slashes[3] == '/' || !url->host ||
+	    !*url->host || !url->port || !url->path)
 		return ERR_MALFORMED_REQUEST;
 	lower(url->host);
 	url->is_https = !strcmp(scheme, "https");

@@ -8,8 +8,9 @@
 
 #include "base/banned.h"
 
-#define REPLY_HEADERS_MAX 8192
-#define REPLY_BODY_MAX (4 * 1024 * 1024) /* a page of 1,000 clients with the longest names */
+#define REPLY_HEADERS_MAX 20480
+#define REPLY_BODY_MAX                                                                             \
+	(16 * 1024 * 1024) /* a page of 1,000 clients, every field at its longest and escaped */
 
 void http_reply_init(struct http_reply *reply)
 {
@@ -46,6 +47,14 @@ void http_reply_header_number(struct http_reply *reply, const char *name, int64_
 	strbuf_printf(&reply->headers, "%s: %" PRId64 "\r\n", name, value);
 }
 
+/* NaN and what is out of range too: no int could hold them. */
+static int weight_of(double q)
+{
+	if (!(q > 0))
+		return 0;
+	return q < 1 ? (int)(q * 1000) : 1000;
+}
+
 /* The weight of @type in one element of an Accept header (RFC 9110 section 12.5.1), 0 to 1000,
  * or -1 when the element is about something else. */
 static int element_weight(const char *element, size_t len, const char *type)
@@ -59,7 +68,7 @@ static int element_weight(const char *element, size_t len, const char *type)
 		return -1;
 	for (q = element + type_len; q + 2 < element + len; q++) {
 		if ((*q == 'q' || *q == 'Q') && q[1] == '=')
-			return (int)(strtod(q + 2, NULL) * 1000);
+			return weight_of(strtod(q + 2, NULL));
 	}
 	return 1000;
 }

@@ -2,7 +2,12 @@
 
 #include <sys/mman.h>
 
+#include "base/clock.h"
+
 #include "base/banned.h"
+
+/* From the answer that redirects to the accept in the exchange pool. */
+#define PROMISE_MS 100
 
 static size_t board_size(size_t count)
 {
@@ -32,6 +37,7 @@ struct board_slot *board_take(struct board *board, enum worker_kind kind)
 	for (size_t i = 0; i < board->count; i++) {
 		if (board->slots[i].kind == WORKER_NONE) {
 			board->slots[i].deadline_ms = 0;
+			board->slots[i].promised_until_ms = 0;
 			board->slots[i].requests = 0;
 			board->slots[i].kind = kind;
 			return &board->slots[i];
@@ -46,10 +52,18 @@ void board_slot_free(struct board_slot *slot)
 	slot->deadline_ms = 0;
 }
 
-bool board_has_idle(const struct board *board, enum worker_kind kind)
+bool board_claim_idle(struct board *board, enum worker_kind kind)
 {
+	int64_t now_ms = clock_monotonic_ms();
+
 	for (size_t i = 0; i < board->count; i++) {
-		if ((int)board->slots[i].kind == (int)kind && board->slots[i].deadline_ms == 0)
+		struct board_slot *slot = &board->slots[i];
+		int64_t promised_ms = slot->promised_until_ms;
+
+		if ((int)slot->kind == (int)kind && slot->deadline_ms == 0 &&
+		    promised_ms <= now_ms &&
+		    atomic_compare_exchange_strong(&slot->promised_until_ms, &promised_ms,
+						   now_ms + PROMISE_MS))
 			return true;
 	}
 	return false;

@@ -23,7 +23,9 @@ enum worker_kind {
 struct board_slot {
 	_Atomic int kind;            /* enum worker_kind */
 	_Atomic int64_t deadline_ms; /* monotonic: when the work in hand must be done; 0: idle */
-	_Atomic uint64_t requests;   /* answered */
+	_Atomic int64_t
+		promised_until_ms; /* monotonic: a caller is on its way to this idle worker */
+	_Atomic uint64_t requests; /* answered */
 };
 
 struct board {
@@ -40,7 +42,8 @@ void board_free(struct board *board);
 struct board_slot *board_take(struct board *board, enum worker_kind kind);
 void board_slot_free(struct board_slot *slot);
 
-/* Is a worker of @kind waiting for work? */
-bool board_has_idle(const struct board *board, enum worker_kind kind);
+/* Promises a waiting worker of @kind to the caller for as long as a redirect takes; false: all
+ * are busy or promised. */
+bool board_claim_idle(struct board *board, enum worker_kind kind);
 
 #endif

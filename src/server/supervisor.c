@@ -22,7 +22,9 @@
 #define ALIVE_MS 30000 /* a worker that lived so long begins its backoff anew */
 #define TERM_TO_KILL_MS 1000
 #define TICK_MS 200
-/* Room for the workers of an older configuration that still drain. */
+/* Room for as many workers as any configuration may ask for, and for those of older ones that
+ * still drain: a reload must not be short of it. */
+#define WORKERS_MAX (64 + 256 + 64)
 #define GENERATIONS 3
 
 /* A place that is to be filled with a worker. */
@@ -38,6 +40,7 @@ struct child {
 	pid_t pid; /* 0: free */
 	struct board_slot *slot;
 	int64_t started_ms;
+	int drain_ms;       /* of the configuration that it was started with */
 	int64_t kill_at_ms; /* 0: not asked to stop */
 };
 
@@ -142,6 +145,8 @@ static void start_worker(struct supervisor *sup, struct place *place)
 	if (!slot || !child) { /* three generations drain at once: wait for the oldest */
 		if (slot)
 			board_slot_free(slot);
+		LOG(&sup->log, LOG_WARNING, "no room for a worker while others drain",
+		    LOG_STR("pool", kind_name(place->kind)));
 		back_off(place);
 		return;
 	}
@@ -155,7 +160,10 @@ static void start_worker(struct supervisor *sup, struct place *place)
 		return;
 	}
 	place->pid = pid;
-	*child = (struct child){ .pid = pid, .slot = slot, .started_ms = clock_monotonic_ms() };
+	*child = (struct child){ .pid = pid,
+				 .slot = slot,
+				 .started_ms = clock_monotonic_ms(),
+				 .drain_ms = drain_ms(sup) };
 	LOG(&sup->log, LOG_DEBUG, "worker started", LOG_STR("pool", kind_name(place->kind)),
 	    LOG_NUM("pid", pid));
 }
@@ -179,7 +187,7 @@ static void stop_child(struct child *child, int kill_in_ms)
 static void stop_all(struct supervisor *sup)
 {
 	for (size_t i = 0; i < sup->board->count; i++)
-		stop_child(&sup->children[i], drain_ms(sup));
+		stop_child(&sup->children[i], sup->children[i].drain_ms);
 }
 
 static void log_death(struct supervisor *sup, const struct child *child, int status)
@@ -273,7 +281,7 @@ static void reload(struct supervisor *sup)
 		for (size_t k = 0; k < sup->nplaces; k++)
 			has_place |= sup->places[k].pid == child->pid;
 		if (!has_place)
-			stop_child(child, drain_ms(sup));
+			stop_child(child, child->drain_ms);
 	}
 	LOG(&sup->log, LOG_INFO, "reloaded");
 }
@@ -330,30 +338,38 @@ static void block_signals(struct supervisor *sup)
 	sigaddset(&sup->signals, SIGHUP);
 	sigaddset(&sup->signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &sup->signals, NULL);
+	/* Ignored, as a careless parent may leave it, children would vanish unseen. */
+	signal(SIGCHLD, SIG_DFL);
+}
+
+static int run_workers(struct supervisor *sup)
+{
+	size_t capacity = WORKERS_MAX * GENERATIONS;
+
+	if (board_new(capacity, &sup->board))
+		return 1;
+	sup->exit_status = 0;
+	sup->children = mem_alloc(capacity * sizeof(*sup->children));
+	LOG(&sup->log, LOG_INFO, "started", LOG_STR("version", PACKAGE_VERSION),
+	    LOG_NUM("database_workers", sup->config.database_workers),
+	    LOG_NUM("exchange_workers", sup->config.exchange_workers),
+	    LOG_NUM("refreshers", sup->config.refreshers));
+	supervise(sup);
+	LOG(&sup->log, LOG_INFO, "stopped");
+	return sup->exit_status;
 }
 
 int supervisor_run(struct config *config, const char *env_file, const char *socket_dir)
 {
 	struct supervisor sup = { .config = *config, .env_file = env_file };
-	size_t capacity;
 
 	*config = (struct config){ 0 };
 	sup.log = log_of(&sup.config);
 	block_signals(&sup);
 	make_places(&sup);
-	capacity = sup.nplaces * GENERATIONS;
-	sup.exit_status = 1;
-	if (listeners_open(socket_dir, &sup.log, &sup.listeners)) {
-		sup.exit_status = 2;
-	} else if (!board_new(capacity, &sup.board)) {
-		sup.exit_status = 0;
-		sup.children = mem_alloc(capacity * sizeof(*sup.children));
-		LOG(&sup.log, LOG_INFO, "started", LOG_STR("version", PACKAGE_VERSION),
-		    LOG_NUM("database_workers", sup.config.database_workers),
-		    LOG_NUM("exchange_workers", sup.config.exchange_workers),
-		    LOG_NUM("refreshers", sup.config.refreshers));
-		supervise(&sup);
-		LOG(&sup.log, LOG_INFO, "stopped");
+	sup.exit_status = 2;
+	if (!listeners_open(socket_dir, &sup.log, &sup.listeners)) {
+		sup.exit_status = run_workers(&sup);
 		listeners_close(&sup.listeners);
 	}
 	free(sup.children);

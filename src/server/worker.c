@@ -56,11 +56,11 @@ int worker_exchange_ms(const struct worker *worker)
 	return 2 * worker->config->google_timeout_ms + 5000;
 }
 
-static bool exchange_is_free(const void *arg)
+static bool claim_exchange(void *arg)
 {
-	const struct worker *worker = arg;
+	struct worker *worker = arg;
 
-	return board_has_idle(worker->board, WORKER_EXCHANGE);
+	return board_claim_idle(worker->board, WORKER_EXCHANGE);
 }
 
 struct call *worker_call_new(struct worker *worker)
@@ -68,7 +68,7 @@ struct call *worker_call_new(struct worker *worker)
 	struct call *call = call_new();
 
 	call->domain = &worker->domain;
-	call->exchange_is_free = exchange_is_free;
+	call->claim_exchange = claim_exchange;
 	call->exchange_arg = worker;
 	return call;
 }
@@ -78,7 +78,8 @@ void worker_log_database(struct worker *worker, enum err err)
 {
 	bool lost = err == ERR_DATABASE_UNAVAILABLE;
 
-	if (lost == worker->database_lost)
+	/* A call that did not need the database says nothing of it. */
+	if (lost == worker->database_lost || (!lost && db_fd(worker->domain.db) < 0))
 		return;
 	worker->database_lost = lost;
 	if (lost)
@@ -88,23 +89,33 @@ void worker_log_database(struct worker *worker, enum err err)
 		LOG(worker->log, LOG_INFO, "database available");
 }
 
+/* What an operator has to look at, what may pass, and what is everyday. */
+enum log_level worker_log_level(enum err err)
+{
+	switch (err) {
+	case ERR_REAUTHORIZATION_REQUIRED:
+	case ERR_CLIENT_CREDENTIALS_REJECTED:
+	case ERR_INSUFFICIENT_SCOPE:
+	case ERR_PROVIDER_ERROR:
+		return LOG_WARNING;
+	default:
+		return err && err_info(err)->status == 500 ? LOG_ERROR : LOG_DEBUG;
+	}
+}
+
 void worker_call_done(struct worker *worker, const struct call *call, enum err err)
 {
 	const char *route = call->route ? call->route->pattern : "";
 	const char *code = err ? err_info(err)->code : "";
-	bool internal = err && err_info(err)->status == 500;
 
 	worker->slot->requests++;
-	if (err == ERR_DATABASE_UNAVAILABLE || call->query.stmt || call->query.err)
-		worker_log_database(worker,
-				    err == ERR_DATABASE_UNAVAILABLE ? err : call->query.err);
-	LOG(worker->log, internal ? LOG_ERROR : LOG_DEBUG, "request",
-	    LOG_STR("request_id", call->request_id), LOG_STR("route", route),
-	    LOG_NUM("status", call->reply.status), LOG_STR("error", code),
+	worker_log_database(worker, call->query.err ? call->query.err : err);
+	LOG(worker->log, worker_log_level(err), "request", LOG_STR("request_id", call->request_id),
+	    LOG_STR("route", route), LOG_NUM("status", call->reply.status), LOG_STR("error", code),
 	    LOG_STR("provider_error", call->problem.provider_error),
-	    LOG_STR("sqlstate", call->query.sqlstate),
-	    LOG_STR("database_message", call->query.message),
+	    LOG_STR("database", db_failure(worker->domain.db)),
 	    LOG_NUM("duration_ms", clock_monotonic_ms() - call->arrived_ms));
+	db_clear_failure(worker->domain.db);
 }
 
 static void set_up_signals(void)

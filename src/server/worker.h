@@ -48,6 +48,7 @@ void worker_idle(struct worker *worker);
 int worker_exchange_ms(const struct worker *worker);
 /* Logs when the database goes away and when it is back, after each use of it. */
 void worker_log_database(struct worker *worker, enum err err);
+enum log_level worker_log_level(enum err err);
 
 /* A call with what this worker gives every one of its calls. */
 struct call *worker_call_new(struct worker *worker);

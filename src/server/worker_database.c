@@ -93,8 +93,8 @@ static void begin_kept(struct database_loop *loop)
 			continue;
 		if (http_connection_peer_closed(lane->conn))
 			http_connection_close(lane->conn);
-		else if (begin(loop, lane))
-			continue; /* it went away meanwhile */
+		else
+			(void)!begin(loop, lane); /* what went away meanwhile is closed */
 	}
 }
 

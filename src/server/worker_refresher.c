@@ -29,7 +29,10 @@ static int step(struct worker *worker)
 	if (err == ERR_DB_NO_ROW)
 		return wait_ms;
 	worker_log_database(worker, err);
-	LOG(worker->log, LOG_DEBUG, "refresh", LOG_STR("error", err ? err_info(err)->code : ""));
+	LOG(worker->log, worker_log_level(err), "refresh",
+	    LOG_STR("error", err ? err_info(err)->code : ""),
+	    LOG_STR("database", db_failure(worker->domain.db)));
+	db_clear_failure(worker->domain.db);
 	/* What the provider said is in the row, which is not due any more. */
 	return err == ERR_DATABASE_UNAVAILABLE || err == ERR_INTERNAL ? WAIT_DATABASE_MS : 0;
 }

@@ -61,6 +61,23 @@ void db_set_error(struct db *db, const char *message)
 		*s = ' ';
 }
 
+void db_set_failure(struct db *db, const char *stmt, const char *sqlstate, const char *message)
+{
+	if (!*db->failure)
+		snprintf(db->failure, sizeof(db->failure), "%s: %s %s", stmt, sqlstate,
+			 message ? message : "");
+}
+
+const char *db_failure(const struct db *db)
+{
+	return db->failure;
+}
+
+void db_clear_failure(struct db *db)
+{
+	db->failure[0] = '\0';
+}
+
 enum err db_wait(struct db *db, short events, int64_t deadline_ms)
 {
 	for (;;) {

@@ -42,10 +42,9 @@ struct db_query {
 	char numbers[DB_PARAMS_MAX][24];
 
 	enum err err;
-	char sqlstate[6];  /* of the error; "" when it was none of PostgreSQL's */
-	char message[160]; /* for the log: PostgreSQL's primary message, one line */
-	void *result;      /* PGresult */
-	bool sent;         /* it reached the connection: a write may have happened */
+	char sqlstate[6]; /* of the error; "" when it was none of PostgreSQL's */
+	void *result;     /* PGresult */
+	bool sent;        /* it reached the connection: a write may have happened */
 };
 
 void db_query_init(struct db_query *query, const struct db_stmt *stmt);
@@ -74,6 +73,9 @@ int db_fd(const struct db *db);
 void db_check(struct db *db);
 /* Opens the connection if need be and the backoff allows it. */
 MUST_CHECK enum err db_connect(struct db *db, int64_t deadline_ms);
+/* What statements failed with since db_clear_failure(), for the log: "statement: SQLSTATE message". */
+const char *db_failure(const struct db *db);
+void db_clear_failure(struct db *db);
 /* What the last failed connection attempt or lost connection said, for the log; "" for nothing. */
 const char *db_last_error(const struct db *db);
 

@@ -18,6 +18,7 @@ struct db {
 	int64_t retry_at_ms; /* no connection attempt before */
 	int backoff_ms;
 	char last_error[256];
+	char failure[256]; /* the first statement that failed since it was cleared */
 };
 
 /* Waits until the socket is ready for @events (poll's) or @deadline_ms. */
@@ -25,5 +26,6 @@ MUST_CHECK enum err db_wait(struct db *db, short events, int64_t deadline_ms);
 /* Closes; the next db_connect() may try at once. */
 void db_close(struct db *db);
 void db_set_error(struct db *db, const char *message);
+void db_set_failure(struct db *db, const char *stmt, const char *sqlstate, const char *message);
 
 #endif

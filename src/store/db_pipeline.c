@@ -22,13 +22,16 @@ struct step {
 struct batch {
 	struct step steps[DB_BATCH_MAX * 3 + 1];
 	size_t count, done;
-	bool lost; /* the connection is of no use any more */
+	size_t synced; /* steps before this one are committed, or failed */
+	bool lost;     /* the connection is of no use any more */
 };
 
 /* Until a query has its answer; never seen by callers of db_run(). */
 #define PENDING ERR_AGAIN
 
-const struct db_stmt DB_BEGIN = { .name = "begin", .sql = "BEGIN", .effect = DB_WRITES };
+const struct db_stmt DB_BEGIN = { .name = "begin",
+				  .sql = "BEGIN ISOLATION LEVEL READ COMMITTED",
+				  .effect = DB_WRITES };
 static const struct db_stmt DB_COMMIT = { .name = "commit", .sql = "COMMIT", .effect = DB_WRITES };
 static const struct db_stmt DB_ROLLBACK = { .name = "rollback",
 					    .sql = "ROLLBACK",
@@ -86,6 +89,7 @@ static void send_batch(struct db *db, struct batch *batch, struct db_query **que
 	for (size_t i = 0; i < count && !batch->lost; i++) {
 		if (queries[i]->err != PENDING)
 			continue;
+		db_query_release(queries[i]); /* of a round that was lost */
 		batch->lost = !send_query(db, batch, queries[i]);
 		if (!batch->lost && !atomic && queries[i]->stmt->effect == DB_WRITES)
 			batch->lost = !send_sync(db, batch);
@@ -110,7 +114,8 @@ static enum err error_of(const char *sqlstate)
 		return ERR_DB_CONFLICT;
 	if (!strcmp(sqlstate, "23503"))
 		return ERR_DB_NO_ROW;
-	if (!strcmp(sqlstate, "55P03"))
+	/* Both are set for waits on a lock alone: lock_timeout counts each lock of a queue anew. */
+	if (!strcmp(sqlstate, "55P03") || !strcmp(sqlstate, "57014"))
 		return ERR_DB_LOCKED;
 	return ERR_INTERNAL;
 }
@@ -120,15 +125,43 @@ static void set_failed(struct db *db, struct batch *batch, struct db_query *quer
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
-	if (!sqlstate || is_connection_error(sqlstate)) {
+	/* FATAL and PANIC end the session, whatever their code. */
+	if (!sqlstate || is_connection_error(sqlstate) ||
+	    (severity && strcmp(severity, "ERROR") != 0)) {
 		db_set_error(db, message ? message : PQresultErrorMessage(result));
 		batch->lost = true;
 		return;
 	}
+	db_set_failure(db, query->stmt->name, sqlstate, message);
 	snprintf(query->sqlstate, sizeof(query->sqlstate), "%s", sqlstate);
-	snprintf(query->message, sizeof(query->message), "%s", message ? message : "");
 	query->err = error_of(sqlstate);
+}
+
+/* The statements since the last sync are committed only now: until then a commit may fail. */
+static void take_sync(struct batch *batch)
+{
+	for (size_t i = batch->synced; i < batch->done; i++) {
+		struct db_query *query = batch->steps[i].query;
+
+		if (batch->steps[i].kind == STEP_EXECUTE && query->result && query->err == PENDING)
+			query->err = ERR_OK;
+	}
+	batch->synced = ++batch->done;
+}
+
+/* The commit itself failed: so did every statement since the last sync. */
+static void fail_sync(struct db *db, struct batch *batch, const PGresult *result)
+{
+	for (size_t i = batch->synced; i < batch->done; i++) {
+		struct db_query *query = batch->steps[i].query;
+
+		if (batch->steps[i].kind != STEP_EXECUTE || !query->result)
+			continue;
+		db_query_release(query);
+		set_failed(db, batch, query, result);
+	}
 }
 
 /* Takes one result of the step that is due; @result is consumed. */
@@ -139,12 +172,11 @@ static void take_result(struct db *db, struct batch *batch, PGresult *result)
 
 	switch (PQresultStatus(result)) {
 	case PGRES_PIPELINE_SYNC:
-		batch->done++;
+		take_sync(batch);
 		break;
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
 		if (step->kind == STEP_EXECUTE) {
-			query->err = ERR_OK;
 			query->result = result;
 			return;
 		}
@@ -156,7 +188,10 @@ static void take_result(struct db *db, struct batch *batch, PGresult *result)
 	default:
 		if (step->kind == STEP_PREPARE)
 			forget_prepared(db, query->stmt);
-		set_failed(db, batch, query, result);
+		if (step->kind == STEP_SYNC)
+			fail_sync(db, batch, result);
+		else
+			set_failed(db, batch, query, result);
 	}
 	PQclear(result);
 }
@@ -173,7 +208,7 @@ static void receive_batch(struct db *db, struct batch *batch, int64_t deadline_m
 				take_result(db, batch, result);
 			else if (PQstatus(db->conn) == CONNECTION_BAD)
 				batch->lost = true;
-			else
+			else if (batch->steps[batch->done].kind != STEP_SYNC)
 				batch->done++; /* NULL ends a statement's results */
 		}
 		if (batch->lost || batch->done == batch->count)

@@ -7,21 +7,23 @@
 /* SQL reads better as it was written. */
 /* clang-format off */
 static const struct db_stmt LOGIN_BEGIN = {
-	.name = "login_begin", .nparams = 5, .ncols = 5, .effect = DB_WRITES,
+	.name = "login_begin", .nparams = 6, .ncols = 5, .effect = DB_WRITES,
 	.sql = "WITH c AS (SELECT id, client_id, redirect_uri, workspace_email, is_active "
 	       "FROM clients WHERE id = $1), "
 	       "begun AS (INSERT INTO oauth_states (state_hash, browser_hash, client_id, code_verifier, "
-	       "redirect_uri, expires_at) SELECT $2::bytea, $3::bytea, c.id, $4, c.redirect_uri, "
-	       "now() + $5::bigint * interval '1 second' FROM c WHERE c.is_active) "
+	       "redirect_uri, expires_at) SELECT $2::bytea, CASE WHEN c.redirect_uri ILIKE 'https:%' "
+	       "THEN $3::bytea ELSE $4::bytea END, c.id, $5, c.redirect_uri, now() + $6::bigint * interval '1 second' FROM c WHERE c.is_active) "
 	       "SELECT id, client_id, redirect_uri, workspace_email, is_active FROM c",
 };
 
 static const struct db_stmt LOGIN_CONSUME = {
-	.name = "login_consume", .nparams = 2, .ncols = 9, .effect = DB_WRITES,
+	.name = "login_consume", .nparams = 3, .ncols = 10, .effect = DB_WRITES,
 	.sql = "DELETE FROM oauth_states s USING clients c "
-	       "WHERE s.state_hash = $1::bytea AND s.browser_hash = $2::bytea AND c.id = s.client_id "
+	       "WHERE s.state_hash = $1::bytea AND c.id = s.client_id AND s.browser_hash = "
+	       "CASE WHEN s.redirect_uri ILIKE 'https:%' THEN $2::bytea ELSE $3::bytea END "
 	       "RETURNING c.id, c.client_id, c.client_secret, c.branch_id, s.redirect_uri, "
-	       "s.code_verifier, c.is_active, s.expires_at <= now(), " SQL_US("clock_timestamp()"),
+	       "s.code_verifier, c.is_active, s.expires_at <= now(), " SQL_US("clock_timestamp()")
+	       ", (SELECT t.grant_version FROM tokens t WHERE t.client_id = c.id)",
 };
 
 static const struct db_stmt LOGIN_SWEEP = {
@@ -36,7 +38,8 @@ void login_begin_query(struct db_query *query, const struct login_begin *login)
 	db_query_init(query, &LOGIN_BEGIN);
 	db_query_int(query, login->client_id);
 	db_query_text(query, login->state_hash);
-	db_query_text(query, login->browser_hash);
+	db_query_text(query, login->secure_browser_hash);
+	db_query_text(query, login->plain_browser_hash);
 	db_query_text(query, login->code_verifier);
 	db_query_int(query, login->ttl_s);
 }
@@ -52,11 +55,13 @@ void login_client_row(const struct db_query *query, struct login_client_row *ret
 	};
 }
 
-void login_consume_query(struct db_query *query, const char *state_hash, const char *browser_hash)
+void login_consume_query(struct db_query *query, const char *state_hash,
+			 const char *secure_browser_hash, const char *plain_browser_hash)
 {
 	db_query_init(query, &LOGIN_CONSUME);
 	db_query_text(query, state_hash);
-	db_query_text(query, browser_hash);
+	db_query_text(query, secure_browser_hash);
+	db_query_text(query, plain_browser_hash);
 }
 
 void login_row(const struct db_query *query, struct login_row *ret_row)
@@ -71,6 +76,7 @@ void login_row(const struct db_query *query, struct login_row *ret_row)
 		.is_active = db_bool(query, 0, 6),
 		.is_expired = db_bool(query, 0, 7),
 		.now_us = db_int(query, 0, 8),
+		.grant_version = db_int(query, 0, 9),
 	};
 }
 

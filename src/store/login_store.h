@@ -12,9 +12,10 @@
 
 struct login_begin {
 	int64_t client_id;
-	const char *state_hash; /* bytea in hexadecimal: "\x…" */
-	const char *browser_hash;
-	const char *code_verifier; /* RFC 7636 */
+	const char *state_hash;          /* bytea in hexadecimal: "\x…" */
+	const char *secure_browser_hash; /* counts where the redirect_uri is https */
+	const char *plain_browser_hash;  /* elsewhere */
+	const char *code_verifier;       /* RFC 7636 */
 	int ttl_s;
 };
 
@@ -41,10 +42,12 @@ struct login_row {
 	bool is_active;
 	bool is_expired;
 	int64_t now_us;
+	int64_t grant_version; /* of the grant that is there; 0: none */
 };
 
-/* Uses the state up if it began in this browser: no row or one. */
-void login_consume_query(struct db_query *query, const char *state_hash, const char *browser_hash);
+/* Uses the state up if it began in this browser (NULL: it has no such cookie): no row or one. */
+void login_consume_query(struct db_query *query, const char *state_hash,
+			 const char *secure_browser_hash, const char *plain_browser_hash);
 void login_row(const struct db_query *query, struct login_row *ret_row);
 
 /* Removes logins that have expired, at most 1,000. */

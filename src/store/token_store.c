@@ -31,10 +31,12 @@ static const struct db_stmt TOKEN_BY_CLIENT = {
 };
 
 static const struct db_stmt LOCK_SETTINGS = {
-	/* The last four are for a host that vanishes: its waiters must not keep their place in the
+	/* lock_timeout counts each lock anew, the place in the row's queue and the row: the whole wait is
+	 * bounded by statement_timeout, which LOCKED_CLIENT ends.
+	 * The last four are for a host that vanishes: its waiters must not keep their place in the
 	 * queue. All end with the transaction, so that a pooler may share the session. */
-	.name = "lock_settings", .nparams = 2, .ncols = 6, .effect = DB_WRITES,
-	.sql = "SELECT set_config('lock_timeout', $1, true), "
+	.name = "lock_settings", .nparams = 2, .ncols = 7, .effect = DB_WRITES,
+	.sql = "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $1, true), "
 	       "set_config('idle_in_transaction_session_timeout', $2, true), "
 	       "set_config('tcp_keepalives_idle', '5', true), set_config('tcp_keepalives_interval', '2', true), "
 	       "set_config('tcp_keepalives_count', '3', true), set_config('tcp_user_timeout', '15000', true)",
@@ -77,9 +79,10 @@ static const struct db_stmt TOKEN_REVOKED = {
 
 /* A statement of its own: joined to the lock it would be the row as it was before the wait. */
 static const struct db_stmt LOCKED_CLIENT = {
-	.name = "locked_client", .nparams = 1, .ncols = 6, .effect = DB_WRITES,
+	.name = "locked_client", .nparams = 1, .ncols = 7, .effect = DB_WRITES,
 	.sql = "SELECT branch_id, redirect_uri, is_active, " SQL_US("clock_timestamp()")
-	       ", client_id, client_secret FROM clients WHERE id = $1",
+	       ", client_id, client_secret, set_config('statement_timeout', '0', true) "
+	       "FROM clients WHERE id = $1",
 };
 
 static const struct db_stmt TOKEN_REFRESHED = {
@@ -100,10 +103,20 @@ static const struct db_stmt TOKEN_FAILED = {
 	       "is_valid = is_valid AND NOT $4::boolean, "
 	       "refresh_failures = refresh_failures + 1, "
 	       "refresh_retry_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("$5") " END, "
-	       "refresh_due_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("$5") " END, "
+	       "refresh_due_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("greatest($5::bigint, $6::bigint)") " END, "
 	       "provider_retry_at = " SQL_TIME("NULLIF($6::bigint, 0)") ", "
 	       "refresh_began_at = " SQL_TIME("$7") ", refresh_token = COALESCE($8, refresh_token), "
 	       "updated_at = clock_timestamp() WHERE client_id = $1 RETURNING id",
+};
+
+/* A PATCH that came while the old secret was being tried could not clear the row, which was
+ * locked: what the old one met is not held against the new one. */
+static const struct db_stmt TOKEN_FORGIVE = {
+	.name = "token_forgive", .nparams = 2, .ncols = 1, .effect = DB_WRITES,
+	.sql = "UPDATE tokens t SET refresh_retry_at = NULL, refresh_failures = 0, refresh_error = NULL, "
+	       "provider_error = NULL, refresh_began_at = NULL, refresh_due_at = clock_timestamp() "
+	       "FROM clients c WHERE t.client_id = $1 AND c.id = t.client_id AND c.client_secret <> $2 "
+	       "AND t.is_valid AND NOT t.is_revoked RETURNING t.id",
 };
 
 static const struct db_stmt GRANT_STORE = {
@@ -166,8 +179,8 @@ void token_row(const struct db_query *query, int row, struct token_row *ret_row)
 static void settings_query(struct db_query *query, int wait_ms, int idle_ms)
 {
 	db_query_init(query, &LOCK_SETTINGS);
-	/* 0 would switch a timeout off. */
-	db_query_int(query, wait_ms > 0 ? wait_ms : 1);
+	/* Without a wait the statement says so itself; 0 would switch a timeout off. */
+	db_query_int(query, wait_ms > 0 ? wait_ms : DB_CALL_MS);
 	db_query_int(query, idle_ms > 0 ? idle_ms : 1);
 }
 
@@ -280,11 +293,16 @@ enum err token_lock_commit(struct token_lock *lock, struct db_query *query)
 	return err;
 }
 
-void token_lock_release(struct token_lock *lock)
+void token_lock_rollback(struct token_lock *lock)
 {
 	if (lock->db)
 		db_rollback(lock->db);
 	lock->db = NULL;
+}
+
+void token_lock_release(struct token_lock *lock)
+{
+	token_lock_rollback(lock);
 	db_query_release(&lock->begin);
 	db_query_release(&lock->settings);
 	db_query_release(&lock->token);
@@ -322,6 +340,13 @@ void token_failed_query(struct db_query *query, const struct token_failure *fail
 	db_query_int(query, failure->provider_retry_at_us);
 	db_query_int(query, failure->refresh_began_at_us);
 	db_query_text(query, failure->refresh_token);
+}
+
+void token_forgive_query(struct db_query *query, int64_t client_id, const char *used_secret)
+{
+	db_query_init(query, &TOKEN_FORGIVE);
+	db_query_int(query, client_id);
+	db_query_text(query, used_secret);
 }
 
 enum err token_store_grant(struct db *db, const struct token_update *update, int wait_ms)

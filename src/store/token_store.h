@@ -78,7 +78,9 @@ void token_next_due_query(struct db_query *query);
  * trip. ERR_DATABASE_UNAVAILABLE: it is unknown whether it took effect. The lock is gone either
  * way; the row's strings stay until the release. */
 MUST_CHECK enum err token_lock_commit(struct token_lock *lock, struct db_query *query);
-/* Rolls back what was not committed. */
+/* Rolls back what was not committed; the row's strings stay until the release. */
+void token_lock_rollback(struct token_lock *lock);
+/* The same, and lets go of the row. */
 void token_lock_release(struct token_lock *lock);
 
 /* A new grant, or what a refresh brought. */
@@ -111,6 +113,9 @@ struct token_failure {
 };
 
 void token_failed_query(struct db_query *query, const struct token_failure *failure);
+
+/* Ends the backoff of a row whose client has another secret than @used_secret by now. */
+void token_forgive_query(struct db_query *query, int64_t client_id, const char *used_secret);
 
 /* Takes a row from the refreshers until its client is active again. */
 void token_park_query(struct db_query *query, int64_t client_id);

@@ -14,7 +14,9 @@ static const struct domain domain = { .config = &config };
 
 static void begin(const char *cookie, struct login *login, struct db_query *query)
 {
-	assert_int_equal(login_begin_ask(&domain, 7, cookie, login, query), ERR_OK);
+	const char *cookies[2] = { NULL, cookie };
+
+	assert_int_equal(login_begin_ask(&domain, 7, cookies, login, query), ERR_OK);
 }
 
 static void every_login_has_its_own_state_and_verifier(void **state)
@@ -45,13 +47,13 @@ static void the_browsers_cookie_is_reused_only_when_it_is_ours(void **state)
 	struct login login;
 
 	begin(NONCE, &login, &query);
-	assert_string_equal(login.browser, NONCE);
+	assert_string_equal(login.browsers[1], NONCE);
 	for (size_t i = 0; i < COUNT(foreign); i++) {
 		begin(foreign[i], &login, &query);
-		assert_int_equal(strlen(login.browser), 43);
-		assert_string_not_equal(login.browser, NONCE);
+		assert_int_equal(strlen(login.browsers[1]), 43);
+		assert_string_not_equal(login.browsers[1], NONCE);
 		if (foreign[i])
-			assert_string_not_equal(login.browser, foreign[i]);
+			assert_string_not_equal(login.browsers[1], foreign[i]);
 	}
 }
 
@@ -62,14 +64,26 @@ static void only_hashes_are_stored(void **state)
 	char hash[HASH_TEXT_SIZE] = "\\x";
 
 	begin(NONCE, &login, &query);
-	assert_int_equal(query.nparams, 5);
+	assert_int_equal(query.nparams, 6);
 	assert_string_equal(query.values[0], "7");
 	assert_int_equal(digest_sha256_hex(login.state, hash + 2), ERR_OK);
 	assert_string_equal(query.values[1], hash);
 	assert_int_equal(digest_sha256_hex(NONCE, hash + 2), ERR_OK);
+	assert_string_equal(query.values[3], hash);
+	assert_int_equal(digest_sha256_hex(login.browsers[0], hash + 2), ERR_OK);
 	assert_string_equal(query.values[2], hash);
-	assert_string_equal(query.values[3], login.code_verifier);
-	assert_string_equal(query.values[4], "600");
+	assert_string_equal(query.values[4], login.code_verifier);
+	assert_string_equal(query.values[5], "600");
+}
+
+static void a_plain_cookie_never_stands_for_the_secure_one(void **state)
+{
+	struct db_query query;
+	struct login login;
+
+	begin(NONCE, &login, &query);
+	assert_string_equal(login.browsers[1], NONCE);
+	assert_string_not_equal(login.browsers[0], NONCE);
 }
 
 /* The redirect of a login whose client has @redirect_uri, coming on @host. */
@@ -194,6 +208,7 @@ int main(void)
 		cmocka_unit_test(every_login_has_its_own_state_and_verifier),
 		cmocka_unit_test(the_browsers_cookie_is_reused_only_when_it_is_ours),
 		cmocka_unit_test(only_hashes_are_stored),
+		cmocka_unit_test(a_plain_cookie_never_stands_for_the_secure_one),
 		cmocka_unit_test(the_consent_url_asks_for_a_code_with_pkce),
 		cmocka_unit_test(an_auth_url_with_a_query_keeps_it),
 		cmocka_unit_test(another_host_is_left_for_the_callbacks_host_first),

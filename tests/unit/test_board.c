@@ -32,21 +32,22 @@ static void idle_is_one_of_the_kind_without_work(void **state)
 	struct board_slot *a, *b, *other;
 
 	assert_int_equal(board_new(3, &board), ERR_OK);
-	assert_false(board_has_idle(board, WORKER_EXCHANGE));
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
 	other = board_take(board, WORKER_DATABASE);
-	assert_false(board_has_idle(board, WORKER_EXCHANGE));
-	assert_true(board_has_idle(board, WORKER_DATABASE));
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
 	a = board_take(board, WORKER_EXCHANGE);
 	b = board_take(board, WORKER_EXCHANGE);
-	assert_true(board_has_idle(board, WORKER_EXCHANGE));
 	a->deadline_ms = 1;
-	assert_true(board_has_idle(board, WORKER_EXCHANGE));
-	b->deadline_ms = 1;
-	assert_false(board_has_idle(board, WORKER_EXCHANGE));
+	assert_true(board_claim_idle(board, WORKER_EXCHANGE)); /* b, promised now */
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
+	b->promised_until_ms = 1; /* the promise has passed */
+	b->deadline_ms = 1;       /* and b is busy */
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
+	b->deadline_ms = 0;
 	board_slot_free(b); /* a free slot is no worker */
-	assert_false(board_has_idle(board, WORKER_EXCHANGE));
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
+	assert_true(board_claim_idle(board, WORKER_DATABASE));
 	other->deadline_ms = 1;
-	assert_false(board_has_idle(board, WORKER_DATABASE));
 	board_free(board);
 }
 

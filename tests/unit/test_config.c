@@ -16,6 +16,8 @@ static const struct {
 	{ "EXCHANGE_WORKERS", OFFSET(exchange_workers), 1, 256, 16 },
 	{ "GOOGLE_TIMEOUT_MS", OFFSET(google_timeout_ms), 500, 60000, 10000 },
 	{ "PORT", OFFSET(port), 1, 65535, 8002 },
+	{ "REFRESHERS", OFFSET(refreshers), 0, 64, 2 },
+	{ "REFRESH_AHEAD", OFFSET(refresh_ahead_s), 0, 3000, 300 },
 	{ "REFRESH_WAIT_MS", OFFSET(refresh_wait_ms), 100, 60000, 4500 },
 	{ "STATE_TTL", OFFSET(state_ttl_s), 30, 86400, 600 },
 	{ "TOKEN_EXPIRY_BUFFER", OFFSET(token_expiry_buffer_s), 0, 3000, 300 },
@@ -295,6 +297,18 @@ static void sqlalchemys_spelling_of_the_database_is_taken(void **state)
 	}
 }
 
+static void a_database_url_too_long_to_rewrite_is_refused(void **state)
+{
+	static const char begin[] = "postgresql+psycopg2://h/";
+	char *url = malloc(9001);
+
+	memset(url, 'x', 9000);
+	url[9000] = '\0';
+	memcpy(url, begin, sizeof(begin) - 1);
+	assert_false(loads("DATABASE_URL", url));
+	free(url);
+}
+
 static void the_issuer_is_the_origin_of_the_auth_url(void **state)
 {
 	static const struct {
@@ -442,6 +456,7 @@ int main(void)
 		TEST(empty_means_unset),
 		TEST(bare_scopes_are_written_in_full),
 		TEST(sqlalchemys_spelling_of_the_database_is_taken),
+		TEST(a_database_url_too_long_to_rewrite_is_refused),
 		TEST(the_issuer_is_the_origin_of_the_auth_url),
 		TEST(all_faults_are_told_at_once_and_say_what_is_allowed),
 		TEST(no_fault_shows_a_secret),

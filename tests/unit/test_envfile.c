@@ -117,6 +117,16 @@ static void takes_64_kib_and_no_more(void **state)
 	free(text);
 }
 
+static void a_nul_byte_is_a_fault(void **state)
+{
+	CLEANUP(capture_release) struct capture capture;
+	struct envfile file = { 0 };
+
+	/* What stands behind it would be passed over in silence. */
+	assert_int_equal(read_text("A=1\n\0\nNAME=2\n", 13, &capture, &file), ERR_CONFIG);
+	assert_non_null(strstr(capture.text, "has a NUL byte"));
+}
+
 static void an_empty_one_has_nothing(void **state)
 {
 	struct envfile file = { 0 };
@@ -150,6 +160,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_not_there_is_a_fault),
 		cmocka_unit_test(a_directory_is_a_fault),
 		cmocka_unit_test(takes_64_kib_and_no_more),
+		cmocka_unit_test(a_nul_byte_is_a_fault),
 		cmocka_unit_test(an_empty_one_has_nothing),
 		cmocka_unit_test(noise_does_no_harm),
 	};

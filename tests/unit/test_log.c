@@ -121,6 +121,26 @@ static void every_level_has_its_name(void **state)
 	}
 }
 
+static void an_event_too_long_is_still_a_line_of_its_own(void **state)
+{
+	static const enum log_format formats[] = { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
+	char *text = malloc(9001);
+
+	memset(text, 'x', 9000);
+	text[9000] = '\0';
+	for (size_t i = 0; i < COUNT(formats); i++) {
+		CLEANUP(sink_close) struct sink sink;
+		const char *line;
+
+		sink_open(&sink, formats[i], LOG_DEBUG);
+		LOG(&sink.log, LOG_ERROR, "too long", LOG_STR("text", text));
+		line = sink_read(&sink);
+		assert_non_null(strstr(line, "too long"));
+		assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	}
+	free(text);
+}
+
 static void a_log_that_cannot_be_written_is_no_error(void **state)
 {
 	struct log log = { .fd = -1, .format = LOG_FORMAT_JSON, .level = LOG_DEBUG };
@@ -136,6 +156,7 @@ int main(void)
 		cmocka_unit_test(text_from_outside_cannot_begin_a_line_of_its_own),
 		cmocka_unit_test(below_the_level_nothing_is_written),
 		cmocka_unit_test(every_level_has_its_name),
+		cmocka_unit_test(an_event_too_long_is_still_a_line_of_its_own),
 		cmocka_unit_test(a_log_that_cannot_be_written_is_no_error),
 	};
 

@@ -33,6 +33,9 @@ static const struct {
 	{ "GET", "/oauth/login/7", ERR_OK, "/oauth/login/{client_id}", "7" },
 	{ "GET", "/auth/callback?code=x", ERR_OK, "/auth/callback", NULL },
 	{ "POST", "/tokens/refresh", ERR_OK, "/tokens/refresh", NULL },
+	{ "POST", "/tokens/b-1/revoke", ERR_OK, "/tokens/{branch_id}/revoke", "b-1" },
+	{ "POST", "/tokens/a%2Fb/revoke", ERR_OK, "/tokens/{branch_id}/revoke", "a/b" },
+	{ "GET", "/tokens/b-1/revoke", ERR_METHOD_NOT_ALLOWED, NULL, NULL },
 	{ "GET", "/tokens/refresh", ERR_OK, "/tokens/{branch_id}", "refresh" },
 	/* path arguments, decoded once */
 	{ "GET", "/tokens/b-1?min_ttl=5", ERR_OK, "/tokens/{branch_id}", "b-1" },
@@ -120,6 +123,7 @@ static void allow_names_every_method_of_the_path(void **state)
 		{ "/auth/callback", "GET" },
 		{ "/tokens/b-1", "GET, HEAD" },
 		{ "/tokens/refresh", "GET, HEAD, POST" },
+		{ "/tokens/b-1/revoke", "POST" },
 	};
 
 	for (size_t i = 0; i < COUNT(allow_rows); i++) {

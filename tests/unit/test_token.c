@@ -8,11 +8,11 @@
 #define S US_PER_S
 #define WISH(seconds)                                                                              \
 	{                                                                                          \
-		.required_s = (seconds)                                                            \
+		.required_s = (seconds), .buffer_s = (seconds)                                     \
 	}
 #define MIN_TTL(seconds)                                                                           \
 	{                                                                                          \
-		.required_s = (seconds), .is_min_ttl = true                                        \
+		.required_s = (seconds), .buffer_s = 50                                            \
 	}
 
 /* --- judging --------------------------------------------------------------------------------------- */
@@ -109,9 +109,9 @@ static void a_wish_is_the_buffer_or_what_the_caller_named(void **state)
 	struct domain domain = { .config = &config };
 
 	assert_int_equal(token_wish(&domain, -1).required_s, 300);
-	assert_false(token_wish(&domain, -1).is_min_ttl);
+	assert_int_equal(token_wish(&domain, -1).buffer_s, 300);
 	assert_int_equal(token_wish(&domain, 0).required_s, 0);
-	assert_true(token_wish(&domain, 0).is_min_ttl);
+	assert_int_equal(token_wish(&domain, 0).buffer_s, 300);
 	assert_int_equal(token_wish(&domain, 3000).required_s, 3000);
 }
 
@@ -245,18 +245,22 @@ static void due_is_before_the_buffer_but_never_at_once(void **state)
 {
 	static const struct {
 		int64_t life_s;
-		int buffer_s;
+		int buffer_s, ahead_s;
 		int64_t first_s, last_s; /* after it was fetched */
 	} rows[] = {
-		{ 3600, 300, 2940, 3300 }, /* a tenth of its life of jitter, only earlier */
-		{ 3600, 0, 3240, 3600 },   { 86400, 3000, 74760, 83400 },
-		{ 3600, 3000, 360, 600 },                       /* not before a tenth of its life */
-		{ 300, 300, 30, 30 },      { 60, 300, 10, 10 }, /* nor before 10 s */
-		{ 1, 300, 10, 10 },
+		{ 3600, 300, 0, 2940, 3300 }, /* a tenth of its life of jitter, only earlier */
+		{ 3600, 300, 300, 2640, 3000 },
+		{ 3600, 0, 0, 3240, 3600 },
+		{ 86400, 3000, 0, 74760, 83400 },
+		{ 3600, 3000, 0, 360, 600 }, /* not before a tenth of its life */
+		{ 300, 300, 0, 30, 30 },
+		{ 60, 300, 300, 10, 10 }, /* nor before 10 s */
+		{ 1, 300, 0, 10, 10 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct config config = { .token_expiry_buffer_s = rows[i].buffer_s };
+		struct config config = { .token_expiry_buffer_s = rows[i].buffer_s,
+					 .refresh_ahead_s = rows[i].ahead_s };
 		struct domain domain = { .config = &config };
 		int64_t first = INT64_MAX, last = 0;
 
@@ -278,17 +282,15 @@ static const struct {
 	const char *name;
 	enum token_column column;
 	const char *value;
-	bool may_refresh;
 	enum err err;
+	bool has_token; /* there is one to answer, if need be */
 } get_rows[] = {
-	{ "as it is", TC_SCOPE, "s", true, ERR_OK },
-	{ "inactive", TC_IS_ACTIVE, "f", true, ERR_CLIENT_INACTIVE },
-	{ "never connected", TC_EXISTS, "f", true, ERR_AUTHORIZATION_REQUIRED },
-	{ "dead", TC_IS_VALID, "f", true, ERR_REAUTHORIZATION_REQUIRED },
-	{ "in the buffer, a worker free", TC_EXPIRES_AT, "1299000000", true, ERR_AGAIN },
-	{ "in the buffer, none free", TC_EXPIRES_AT, "1299000000", false, ERR_OK },
-	{ "expired, a worker free", TC_EXPIRES_AT, "1000000000", true, ERR_AGAIN },
-	{ "expired, none free", TC_EXPIRES_AT, "1000000000", false, ERR_AGAIN },
+	{ "as it is", TC_SCOPE, "s", ERR_OK, true },
+	{ "inactive", TC_IS_ACTIVE, "f", ERR_CLIENT_INACTIVE, false },
+	{ "never connected", TC_EXISTS, "f", ERR_AUTHORIZATION_REQUIRED, false },
+	{ "dead", TC_IS_VALID, "f", ERR_REAUTHORIZATION_REQUIRED, false },
+	{ "in the buffer", TC_EXPIRES_AT, "1299000000", ERR_AGAIN, true },
+	{ "expired", TC_EXPIRES_AT, "1000000000", ERR_AGAIN, false },
 };
 
 static void get_answers_or_hands_on(void **state)
@@ -303,10 +305,10 @@ static void get_answers_or_hands_on(void **state)
 		values[get_rows[i].column] = get_rows[i].value;
 		token_get_ask("branch-1", &query);
 		query_set_rows(&query, TC__COUNT, 1, values);
-		err = token_get_answer(&query, (struct token_wish)WISH(300),
-				       get_rows[i].may_refresh, &token, &problem);
+		err = token_get_answer(&query, (struct token_wish)WISH(300), &token, &problem);
 		CHECK_ROW(get_rows[i].name, err == get_rows[i].err);
-		CHECK_ROW(get_rows[i].name, (err == ERR_OK) == secret_is_set(&token.access_token));
+		CHECK_ROW(get_rows[i].name,
+			  get_rows[i].has_token == secret_is_set(&token.access_token));
 		db_query_release(&query);
 	}
 }
@@ -319,12 +321,10 @@ static void get_of_no_row_or_no_database(void **state)
 
 	token_get_ask("branch-1", &query);
 	query.err = ERR_DATABASE_UNAVAILABLE;
-	assert_int_equal(token_get_answer(&query, (struct token_wish)WISH(300), true, &token,
-					  &problem),
+	assert_int_equal(token_get_answer(&query, (struct token_wish)WISH(300), &token, &problem),
 			 ERR_DATABASE_UNAVAILABLE);
 	query_set_rows(&query, TC__COUNT, 0, NULL);
-	assert_int_equal(token_get_answer(&query, (struct token_wish)WISH(300), true, &token,
-					  &problem),
+	assert_int_equal(token_get_answer(&query, (struct token_wish)WISH(300), &token, &problem),
 			 ERR_BRANCH_NOT_FOUND);
 	db_query_release(&query);
 }

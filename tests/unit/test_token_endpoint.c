@@ -90,6 +90,10 @@ static void expires_in_is_a_positive_number_or_refused(void **state)
 		{ "\"\"", 0 },
 		{ "\"soon\"", 0 },
 		{ "\"3599s\"", 0 },
+		{ "\"3599\\u00001\"", 0 },
+		{ "-1e300", 0 },
+		{ "NaN", 0 },
+		{ "Infinity", 0 },
 		{ "true", 0 },
 		{ "false", 0 },
 		{ "[]", 0 },
@@ -310,10 +314,14 @@ static void a_provider_that_is_not_there_is_unavailable(void **state)
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* bound, but nobody listens */
+	struct breaker breaker = { 0 };
 	struct google *google;
 	CLEANUP(trial_release) struct trial t = { 0 };
 	char url[64];
-	struct google_settings settings = { .token_url = url, .timeout_ms = 5000 };
+	struct google_settings settings = { .token_url = url,
+					    .timeout_ms = 5000,
+					    .breaker = &breaker };
+	int wait_s = 0;
 
 	unsetenv("http_proxy");
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
@@ -324,6 +332,14 @@ static void a_provider_that_is_not_there_is_unavailable(void **state)
 				       &t.failure);
 	assert_int_equal(t.err, ERR_PROVIDER_UNAVAILABLE);
 	assert_string_equal(t.failure.code, "connection_refused");
+	assert_true(t.failure.not_sent); /* the refresh token is surely still good */
+	assert_int_equal(breaker.failures, 1);
+	assert_int_equal(google_check(google, &wait_s), ERR_OK);
+	breaker.failures = 4;
+	breaker_report(&breaker, false);
+	assert_int_equal(google_check(google, &wait_s), ERR_PROVIDER_UNAVAILABLE);
+	assert_int_equal(google_admit(google, &wait_s), ERR_PROVIDER_UNAVAILABLE);
+	assert_in_range(wait_s, 1, 6);
 	google_free(google);
 	close(fd);
 }
