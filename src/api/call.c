@@ -13,6 +13,9 @@
 
 #include "base/banned.h"
 
+/* nginx waits no longer than this: more is a clock that was set. */
+#define WAITED_MAX_MS 60000
+
 struct call *call_new(void)
 {
 	struct call *call = mem_alloc(sizeof(*call));
@@ -34,10 +37,11 @@ void call_free(struct call *call)
 void call_begin(struct call *call, const struct http_request *req)
 {
 	int64_t waited_ms = clock_unix_ms() - req->arrived_ms;
+	bool plausible = waited_ms >= 0 && waited_ms <= WAITED_MAX_MS;
 
 	call->req = req;
 	snprintf(call->request_id, sizeof(call->request_id), "%s", req->request_id);
-	call->arrived_ms = clock_monotonic_ms() - (waited_ms > 0 ? waited_ms : 0);
+	call->arrived_ms = clock_monotonic_ms() - (plausible ? waited_ms : 0);
 	call->route = NULL;
 	call->sent = false;
 	call->params.count = 0;

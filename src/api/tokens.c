@@ -132,8 +132,11 @@ static enum err read_refresh_body(struct call *call, struct refresh_call *refres
 	}
 	json_object_object_get_ex(call->body, "client_id", &client_id);
 	json_object_object_get_ex(call->body, "branch_id", &branch_id);
-	if (client_id && !json_object_is_type(client_id, json_type_int))
-		problem_add_fault(problem, "client_id", "must be a whole number");
+	/* json-c keeps what is too large as the largest there is, which could be somebody's. */
+	if (client_id && (!json_object_is_type(client_id, json_type_int) ||
+			  json_object_get_uint64(client_id) > INT64_MAX ||
+			  json_object_get_int64(client_id) == INT64_MAX))
+		problem_add_fault(problem, "client_id", "must be a whole number that an id can be");
 	refresh->client_id = json_object_get_int64(client_id);
 	refresh->branch_id = json_get_string(call->body, "branch_id");
 	if (branch_id && !refresh->branch_id)

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json_tokener.h>
@@ -23,6 +24,75 @@ static bool is_json_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Does a number with a superfluous zero in front begin at text[@i], a '0'? */
+static bool is_leading_zero(const char *text, size_t len, size_t i)
+{
+	size_t sign = i && strchr("+-", text[i - 1]) ? 1 : 0;
+	char before = i > sign ? text[i - sign - 1] : ' ';
+
+	return i + 1 < len && is_digit(text[i + 1]) && !is_digit(before) && !strchr(".eE", before);
+}
+
+/* The UTF-16 unit of the escape \uXXXX at text[@i], or -1. */
+static int escaped_unit(const char *text, size_t len, size_t i)
+{
+	char digits[5] = "";
+
+	if (len - i < 6 || text[i] != '\\' || text[i + 1] != 'u')
+		return -1;
+	memcpy(digits, text + i + 2, 4);
+	return (int)strtol(digits, NULL, 16);
+}
+
+/* Is the escape at text[@i] half of a pair alone? json-c would put U+FFFD for it, which is another
+ * string than was sent. Where it is a whole pair, *@i moves to the second half. */
+static bool is_lone_surrogate(const char *text, size_t len, size_t *i)
+{
+	int unit = escaped_unit(text, len, *i);
+	int low;
+
+	if (unit < 0xD800 || unit > 0xDFFF)
+		return false;
+	low = unit < 0xDC00 ? escaped_unit(text, len, *i + 6 < len ? *i + 6 : len) : -1;
+	*i += 6;
+	return low < 0xDC00 || low > 0xDFFF;
+}
+
+/*
+ * json-c's strict mode still takes what RFC 8259 does not: NaN and Infinity, names in single
+ * quotes, "1.", "-.5", "00", control characters in strings, and half a surrogate pair. @text is valid UTF-8.
+ */
+static bool is_lenient(const char *text, size_t len)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (in_string && (unsigned char)c < ' ')
+			return true;
+		if (in_string && c == '\\') {
+			if (is_lone_surrogate(text, len, &i))
+				return true;
+			i++;
+		} else if (c == '"')
+			in_string = !in_string;
+		else if (in_string)
+			continue;
+		else if (strchr("'IN", c) || (c == '0' && is_leading_zero(text, len, i)))
+			return true;
+		else if (c == '.' &&
+			 (!i || !is_digit(text[i - 1]) || i + 1 == len || !is_digit(text[i + 1])))
+			return true;
+	}
+	return false;
+}
+
 enum err json_parse(const char *text, size_t len, struct json_object **ret_value)
 {
 	struct json_tokener *tok;
@@ -31,7 +101,7 @@ enum err json_parse(const char *text, size_t len, struct json_object **ret_value
 	size_t end;
 
 	/* json-c takes an int, and would take a NUL byte for the end of the text. */
-	if (!len || len > INT_MAX || !utf8_valid(text, len, NULL))
+	if (!len || len > INT_MAX || !utf8_valid(text, len, NULL) || is_lenient(text, len))
 		return ERR_MALFORMED_REQUEST;
 	tok = json_tokener_new_ex(JSON_DEPTH_MAX);
 	if (!tok)

@@ -1,0 +1,101 @@
+"""Fixtures: real nginx, real PostgreSQL, real HTTP to the stand-in provider.
+
+One cluster and one provider for each xdist worker, a database of its own for each test. See the classes in support/
+for what the fixtures give.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from support.postgres import Cluster  # noqa: E402
+from support.provider import Provider  # noqa: E402
+from support.service import PROGRAM, Service  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "memcheck: also runs under valgrind; together they reach every kind of request")
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy"):
+        for each in (name, name.upper()):
+            os.environ.pop(each, None)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A PostgreSQL; cluster.stopped() for tests that want it away."""
+    assert os.access(PROGRAM, os.X_OK), f"{PROGRAM} is missing: run scripts/build"
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def provider_process():
+    provider = Provider()
+    yield provider
+    provider.close()
+
+
+@pytest.fixture
+def provider(provider_process):
+    """The stand-in provider, without faults, with nothing in its log."""
+    provider_process.reset()
+    yield provider_process
+    provider_process.clear_faults()
+
+
+@pytest.fixture
+def make_database(cluster):
+    """make_database(migrated=True): a further Database, gone after the test."""
+    made = []
+
+    def make(migrated=True):
+        made.append(cluster.create(migrated))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.drop()
+
+
+@pytest.fixture
+def database(make_database):
+    """Migrated and empty."""
+    return make_database()
+
+
+@pytest.fixture
+def make_service(database, provider):
+    """make_service(env={…}, database=None, rate_limit=None, nginx=True): a further Service.
+
+    database: another one than the test's own; two Services on one are two hosts. wait=False returns at once, for a
+    service that will not come up. After the test each has to end with status 0 (service.expected_exit), leave no
+    process, and must not have caused a report of a sanitizer or of valgrind.
+    """
+    made = []
+
+    def make(env=None, database=None, rate_limit=None, nginx=True, **options):
+        env = {**provider.environment, **(env or {})}
+        made.append(Service(database or own_database, env, rate_limit, nginx, **options))
+        return made[-1]
+
+    own_database = database
+    yield make
+    provider.clear_faults()  # a worker does not end while the provider holds its request
+    faults = []
+    for service in made:
+        try:
+            service.close()
+        except AssertionError as error:
+            faults.append(str(error))
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def service(make_service):
+    """A running Service with a fresh database and the contract's defaults, pointed at the provider."""
+    return make_service()

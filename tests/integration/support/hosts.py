@@ -1,0 +1,120 @@
+"""Two hosts over one database, and what tests of refreshing ask of them."""
+
+import contextlib
+
+from .processes import seconds, wait_until
+
+# The key of the advisory lock that Gate's trigger asks for.
+GATE = 4711
+
+
+def two_hosts(make_service, database=None, **env):
+    """Two Services over one database, both with these settings."""
+    return tuple(make_service(env=env, database=database) for _ in range(2))
+
+
+def fetch(service, client, **params):
+    return service.get(f"/tokens/{client['branch_identifier']}", params=params)
+
+
+def start_fetch(service, client):
+    return service.start("GET", f"/tokens/{client['branch_identifier']}")
+
+
+def start_herd(hosts, client, number):
+    """So many readers at once, shared out among the hosts."""
+    return [start_fetch(hosts[i % len(hosts)], client) for i in range(number)]
+
+
+def results(calls):
+    return [call.result(seconds(90)) for call in calls]
+
+
+def token_of(response):
+    assert response.status_code == 200, response.text
+    return response.json()["access_token"]
+
+
+def refused(response, status, code):
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body["error"] == code, body
+    assert "access_token" not in body
+    return body
+
+
+def make_due(service, client, seconds_ago=1):
+    """Leaves the row to the refreshers."""
+    touched = service.database.execute(
+        "UPDATE tokens SET refresh_due_at = now() - %s * interval '1 second' WHERE client_id = %s",
+        (seconds_ago, client["client_id"]),
+    )
+    assert touched == 1, "the client has no token"
+
+
+def waiting_for_locks(database):
+    """How many sessions wait for somebody else's lock."""
+    return database.one(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )[0]
+
+
+def wait_for_waiters(database, number):
+    wait_until(lambda: waiting_for_locks(database) >= number, what=f"{number} sessions wait for a lock")
+
+
+@contextlib.contextmanager
+def locked(database, statement, params=None):
+    """A transaction of the test's own, open inside the block."""
+    connection = database.connect()
+    try:
+        connection.autocommit = False
+        with connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            yield cursor
+    finally:
+        connection.close()
+
+
+class Gate:
+    """Holds every UPDATE of tokens inside the server until open().
+
+    Not by a lock that is waited for: lock_timeout would end that.
+    """
+
+    def __init__(self, database):
+        self.database = database
+        self.connection = database.connect()
+        database.execute(
+            f"""CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                WHILE NOT pg_try_advisory_xact_lock_shared({GATE}) LOOP
+                    PERFORM pg_sleep(0.002);
+                END LOOP;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER gate BEFORE UPDATE ON tokens FOR EACH ROW EXECUTE FUNCTION gate()"""
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.open()
+
+    def shut(self):
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (GATE,))
+
+    def _held(self):
+        return self.database.all(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+
+    def wait_for_update(self):
+        """Until one stands before it; the pid of its server process."""
+        return wait_until(self._held, what="an UPDATE of tokens")[0][0]
+
+    def open(self):
+        """Its lock ends with the connection."""
+        self.connection.close()

@@ -1,0 +1,199 @@
+"""A private PostgreSQL cluster, and databases in it."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg2
+
+from . import processes
+
+TEMPLATE = "migrated"
+# What is lost in a crash is no loss here.
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "autovacuum": "off",
+    "max_wal_size": "256MB",
+}
+
+
+def _programs():
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
+    assert found, "no PostgreSQL server below /usr/lib/postgresql"
+    return found[-1].parent
+
+
+class Database:
+    """Its methods run as superuser; url is what the service gets."""
+
+    def __init__(self, cluster, name):
+        self.cluster = cluster
+        self.name = name
+        self.url = cluster.url("token_service_worker", name)
+        self.admin_url = cluster.url("token_service_owner", name)
+
+    @contextlib.contextmanager
+    def _cursor(self):
+        connection = self.connect()
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def connect(self):
+        """A connection of its own, autocommit; the caller closes it."""
+        return self.cluster.connect(self.name)
+
+    def execute(self, sql, params=None):
+        """The number of rows that were touched."""
+        with self._cursor() as cursor:
+            cursor.execute(sql, params)
+            return cursor.rowcount
+
+    def one(self, sql, params=None):
+        """The only row, a tuple; None when there is none."""
+        rows = self.all(sql, params)
+        assert len(rows) <= 1, f"{len(rows)} rows where one was expected"
+        return rows[0] if rows else None
+
+    def all(self, sql, params=None):
+        with self._cursor() as cursor:
+            cursor.execute(sql, params)
+            return cursor.fetchall()
+
+    def dump(self):
+        """The contents of every table as text: what a thief of the database would read."""
+        tables = self.all("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        rows = [self.all(f'SELECT t::text FROM "{table}" t') for (table,) in tables]
+        return "\n".join(text for table in rows for (text,) in table)
+
+    def migrate(self, *arguments):
+        """scripts/migrate with the owner's login; its output."""
+        done = subprocess.run(
+            [processes.ROOT / "scripts/migrate", *arguments],
+            env=processes.plain_environment(DATABASE_ADMIN_URL=self.admin_url),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def drop(self):
+        with contextlib.closing(self.cluster.connect("postgres")) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
+class Cluster:
+    def __init__(self):
+        self.directory = processes.make_directory("pg-")
+        self.data = self.directory / "data"
+        self.sockets = self.directory / "s"
+        self.log = self.directory / "log"
+        self.server = None
+        self._become = []
+        self._number = itertools.count(1)
+        self.data.mkdir(0o700)
+        self.sockets.mkdir(0o700)
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            self._become = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+            shutil.chown(self.data, "postgres", "postgres")
+            shutil.chown(self.sockets, "postgres", "postgres")
+        try:
+            self._initialise()
+            self.start()
+            self._make_template()
+        except BaseException:
+            self.close()
+            raise
+
+    def _environment(self):
+        return {**processes.plain_environment(), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
+    def _initialise(self):
+        done = subprocess.run(
+            [*self._become, _programs() / "initdb", f"--pgdata={self.data}", "--username=postgres",
+             "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+            cwd="/", env=self._environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        assert done.returncode == 0, done.stdout
+
+    def start(self):
+        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        with open(self.log, "ab") as log:
+            # The signal for the death of this process has to be set after the change of user.
+            self.server = subprocess.Popen(
+                [*self._become, "setpriv", "--pdeathsig", "INT", _programs() / "postgres", "-D", self.data,
+                 "-p", "5432", "-c", f"unix_socket_directories={self.sockets}", *settings],
+                cwd="/", env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )
+        processes.wait_until(self._answers, 60, "PostgreSQL answers")
+
+    def _answers(self):
+        assert self.server.poll() is None, f"PostgreSQL ended: {self.log.read_text()[-2000:]}"
+        try:
+            self.connect("postgres").close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def stop(self):
+        """Fast shutdown: connections are cut."""
+        if self.server:
+            processes.stop(self.server, signal.SIGINT, 60)
+            self.server = None
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """The server is down inside the block, and up again after it whatever happens."""
+        self.stop()
+        try:
+            yield
+        finally:
+            if not self.server:
+                self.start()
+
+    def url(self, role, database):
+        return f"postgresql://{role}@/{database}?host={self.sockets}&port=5432"
+
+    def connect(self, database):
+        connection = psycopg2.connect(self.url("postgres", database))
+        connection.autocommit = True
+        return connection
+
+    def _make_template(self):
+        done = subprocess.run(
+            [processes.ROOT / "scripts/lib/with-database", "psql", "--no-psqlrc", "--quiet", "--output=/dev/null",
+             "-v", f"database={TEMPLATE}", "-f", processes.ROOT / "sql/roles.sql"],
+            env=processes.plain_environment(DATABASE_URL=self.url("postgres", "postgres")),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        self.empty = Database(self, "empty")
+        with contextlib.closing(self.connect("postgres")) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE empty TEMPLATE {TEMPLATE} OWNER token_service_owner")
+        Database(self, TEMPLATE).migrate("deploy")
+
+    def create(self, migrated=True):
+        """A new Database; without tables when not migrated."""
+        name = f"test_{next(self._number)}"
+        template = TEMPLATE if migrated else "empty"
+        with contextlib.closing(self.connect("postgres")) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER token_service_owner")
+        return Database(self, name)
+
+    def close(self):
+        self.stop()
+        processes.remove_directory(self.directory)

@@ -1,0 +1,121 @@
+"""Programs that the tests start: found again, waited for, and certain to end."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+# How much slower than usual the program is, under valgrind for instance.
+TIME_FACTOR = float(os.environ.get("TOKEN_SERVICE_TIME_FACTOR") or 1)
+# Below the range that the system takes ports for outgoing connections from.
+PORTS = range(10240, 32000)
+INSTANCE = "TOKEN_SERVICE_TEST_INSTANCE"
+
+
+def seconds(usual):
+    """A deadline: generous, for it is reached only by a test that fails."""
+    return usual * TIME_FACTOR
+
+
+def wait_until(condition, timeout=20, what=None):
+    """The first true value of condition(); AssertionError when there is none in time."""
+    deadline = time.monotonic() + seconds(timeout)
+    pause = 0.002
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds(timeout):.0f} s: {what or condition.__doc__ or 'the condition'}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+def free_port():
+    """A port that is free now on both loopback addresses; the next one to bind may still be faster."""
+    while True:
+        port = random.choice(PORTS)
+        if all(_can_bind(*address, port) for address in LOOPBACK):
+            return port
+
+
+def _can_bind(family, host, port):
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+LOOPBACK = [(socket.AF_INET, "127.0.0.1")]
+if _can_bind(socket.AF_INET6, "::1", 0):
+    LOOPBACK.append((socket.AF_INET6, "::1"))
+
+
+def plain_environment(**extra):
+    """Without proxies, database settings and whatever else would change what is tested."""
+    kept = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR", "USER")
+    # Of scripts/test: how it finds what outlives a stage.
+    marks = [name for name in os.environ if name.startswith("TOKEN_SERVICE_TEST_")]
+    plain = {name: os.environ[name] for name in (*kept, *marks) if name in os.environ}
+    return {**plain, "no_proxy": "*", **{name: str(value) for name, value in extra.items()}}
+
+
+def make_directory(prefix):
+    """Short, for a socket's path has 107 bytes; others may pass, for PostgreSQL runs as another user."""
+    path = Path(tempfile.mkdtemp(prefix=prefix))
+    path.chmod(0o755)
+    return path
+
+
+def remove_directory(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def start(command, death_signal="TERM", **options):
+    """A child that gets a signal from the kernel when this process is killed."""
+    command = ["setpriv", "--pdeathsig", death_signal, *map(str, command)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def stop(process, number=signal.SIGTERM, timeout=30):
+    """The exit status; killed, and None, when it does not end in time."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(seconds(timeout))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+
+
+def processes_of_instance(name):
+    """Pids of all processes that were started with INSTANCE=name in their environment."""
+    mark = f"{INSTANCE}={name}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:  # ended meanwhile, or somebody else's
+            continue
+    return found
+
+
+def children_of(pid):
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]

@@ -1,0 +1,257 @@
+"""The service under test: its master and workers, and an nginx in front of them."""
+
+import concurrent.futures
+import http.cookiejar
+import itertools
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+
+import httpx
+
+from . import processes
+from .processes import wait_until
+
+PROGRAM = os.environ.get("TOKEN_SERVICE_PROGRAM") or str(processes.ROOT / "build/token-service")
+WRAPPER = shlex.split(os.environ.get("TOKEN_SERVICE_WRAPPER") or "")
+DEFAULTS = {"DATABASE_WORKERS": "2", "EXCHANGE_WORKERS": "4", "LOG_LEVEL": "DEBUG"}
+# Sanitizers and valgrind, where their reports are not sent to files.
+REPORT = re.compile(r"(AddressSanitizer|LeakSanitizer|runtime error:|^==\d+== )", re.M)
+CALLS_AT_ONCE = 128
+
+_number = itertools.count(1)
+
+
+def no_cookies():
+    """A jar that keeps nothing: one call must not change the next one."""
+    return http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+
+
+class Nginx:
+    """scripts/render-nginx, and the nginx that reads what it wrote."""
+
+    def __init__(self, directory, socket_dir, options):
+        self.run_dir = directory / "nginx"
+        self.run_dir.mkdir()
+        self.error_log = directory / "nginx-error.log"
+        self.config = directory / "nginx.conf"
+        for attempt in range(5):
+            self.port = processes.free_port()
+            self._render(socket_dir, options)
+            with open(self.error_log, "ab") as log:
+                self.process = processes.start(
+                    ["nginx", "-p", self.run_dir, "-c", self.config, "-e", "stderr", "-g", "daemon off;"],
+                    env=processes.plain_environment(), stdout=log, stderr=log,
+                )
+            if wait_until(self._serves_or_ended, 20, "nginx serves") == "serves":
+                return
+        raise AssertionError(f"nginx did not start: {self.error_log.read_text()}")
+
+    def _render(self, socket_dir, options):
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        done = subprocess.run(
+            [processes.ROOT / "scripts/render-nginx", "--port", str(self.port), "--socket-dir", socket_dir,
+             "--run-dir", self.run_dir, "--out", self.config, *words],
+            env=processes.plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def _serves_or_ended(self):
+        if self.process.poll() is not None:
+            return "ended"
+        # The pid file is written once the listening sockets are open.
+        pid_file = self.run_dir / "nginx.pid"
+        return "serves" if pid_file.exists() and pid_file.read_text().strip() else None
+
+    def stop(self):
+        return processes.stop(self.process, signal.SIGQUIT if self.process.poll() is None else 0, 10)
+
+
+class Service:
+    """One host: master, workers, and their nginx unless told otherwise.
+
+    url is that of nginx, http://localhost:PORT. Calls follow no redirect and keep no cookie.
+    """
+
+    def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True):
+        self.database = database
+        self.instance = f"{os.getpid()}-{next(_number)}"
+        self.directory = processes.make_directory("svc-")
+        self.socket_dir = self.directory / "s"
+        self.socket_dir.mkdir()
+        self.env_file = self.directory / "env"
+        self.stderr_path = self.directory / "stderr"
+        self.expected_exit = 0  # what the fixture wants to see; None: anything
+        self.process = self.nginx = self.client = None
+        self._executor = None
+        self._env = {**DEFAULTS, "DATABASE_URL": database.url, **env}
+        try:
+            self.start_master()
+            if wait:
+                wait_until(self._has_sockets, 30, "the service opens its sockets")
+            if nginx:
+                self.start_nginx(rate_limit, nginx_options or {})
+            if nginx and wait:
+                wait_until(self._answers, 30, "the service answers")
+        except BaseException:
+            self.expected_exit = None
+            self.close()
+            raise
+
+    # --- starting -------------------------------------------------------------------------------
+
+    def _write_env(self):
+        lines = [f"{name}={value}\n" for name, value in self._env.items() if value is not None]
+        self.env_file.write_text("".join(lines))
+
+    def start_master(self):
+        """Also again, after terminate() and wait_exit()."""
+        self._write_env()
+        with open(self.stderr_path, "ab") as err:
+            self.process = processes.start(
+                [*WRAPPER, PROGRAM, "serve", "--env-file", self.env_file, "--socket-dir", self.socket_dir],
+                env=processes.plain_environment(**{processes.INSTANCE: self.instance}), stdout=err, stderr=err,
+            )
+
+    def start_nginx(self, rate_limit=None, options=None):
+        options = {"database-workers": self._env["DATABASE_WORKERS"], **(options or {})}
+        if rate_limit:
+            options["rate-limit"] = rate_limit
+        self.nginx = Nginx(self.directory, self.socket_dir, options)
+        self.url = f"http://localhost:{self.nginx.port}"
+        limits = httpx.Limits(max_connections=CALLS_AT_ONCE, max_keepalive_connections=CALLS_AT_ONCE)
+        self.client = httpx.Client(
+            base_url=self.url, follow_redirects=False, trust_env=False, limits=limits,
+            timeout=processes.seconds(60), cookies=no_cookies(), headers={"Accept": "application/json"},
+        )
+        self._executor = concurrent.futures.ThreadPoolExecutor(CALLS_AT_ONCE)
+
+    def _has_sockets(self):
+        assert self.process.poll() is None, f"the service ended: {self.stderr()}"
+        return (self.socket_dir / "database.sock").exists() and (self.socket_dir / "exchange.sock").exists()
+
+    def _answers(self):
+        assert self.process.poll() is None, f"the service ended: {self.stderr()}"
+        return self.client.get("/health/live").status_code == 200
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def get(self, path, **kwargs):
+        return self.client.get(path, **kwargs)
+
+    def post(self, path, **kwargs):
+        return self.client.post(path, **kwargs)
+
+    def patch(self, path, **kwargs):
+        return self.client.patch(path, **kwargs)
+
+    def delete(self, path, **kwargs):
+        return self.client.delete(path, **kwargs)
+
+    def request(self, method, path, **kwargs):
+        return self.client.request(method, path, **kwargs)
+
+    def start(self, method, path, **kwargs):
+        """The call in a thread of its own: a Future of its response."""
+        return self._executor.submit(self.client.request, method, path, **kwargs)
+
+    def run(self, function, *args, **kwargs):
+        """Any function in a thread of its own: a Future of its result."""
+        return self._executor.submit(function, *args, **kwargs)
+
+    # --- processes ------------------------------------------------------------------------------
+
+    @property
+    def master_pid(self):
+        return self.process.pid
+
+    def worker_pids(self, pool=None):
+        """Those that run now; pool: "database" or "exchange"."""
+        living = processes.children_of(self.master_pid)
+        if pool is None:
+            return living
+        of_pool = {event["pid"] for event in self.log_events("worker started") if event["pool"] == pool}
+        return [pid for pid in living if pid in of_pool]
+
+    def terminate(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def wait_exit(self, timeout=30):
+        """The exit status of the master; AssertionError when it is still there."""
+        try:
+            return self.process.wait(processes.seconds(timeout))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the service was still there after {timeout} s: {self.stderr()[-3000:]}") from None
+
+    def reload(self, env=None):
+        """SIGHUP with changed settings (None: unset); returns once the master has read them, good or not."""
+        answers = ("reloaded", "reload refused: the configuration has faults, the old one stays")
+        before = len(self.log_events(*answers))
+        self._env.update(env or {})
+        self._write_env()
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(self.log_events(*answers)) > before, what="the master reads its settings again")
+
+    # --- what it wrote --------------------------------------------------------------------------
+
+    def stderr(self):
+        return self.stderr_path.read_text(errors="replace")
+
+    def log_events(self, *names):
+        """The JSON lines of the log, with these texts when any are given."""
+        events = []
+        for line in self.stderr().splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and (not names or event.get("event") in names):
+                events.append(event)
+        return events
+
+    def access_log(self):
+        """nginx's, as dicts; a line may be written a moment after its answer."""
+        path = self.nginx.run_dir / "access.log"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def nginx_error_log(self):
+        return self.nginx.error_log.read_text(errors="replace")
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def close(self):
+        """Ends everything; AssertionError for whatever did not end as it should."""
+        faults = []
+        if self._executor:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        if self.client:
+            self.client.close()
+        if self.nginx:
+            self.nginx.stop()
+        if self.process:
+            status = processes.stop(self.process, timeout=60)
+            if self.expected_exit is not None and status != self.expected_exit:
+                faults.append(f"the master ended with {status} instead of {self.expected_exit}")
+            faults += self._end_workers()
+        report = REPORT.search(self.stderr())
+        if report:
+            faults.append(f"a report of {report[0]!r}")
+        text = self.stderr()
+        processes.remove_directory(self.directory)
+        assert not faults, "; ".join(faults) + "\n" + text[-5000:]
+
+    def _end_workers(self):
+        try:
+            wait_until(lambda: not processes.processes_of_instance(self.instance), 5)
+            return []
+        except AssertionError:
+            left = processes.processes_of_instance(self.instance)
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            return [f"processes {left} outlived the master"]

@@ -1,0 +1,427 @@
+"""PostgreSQL that is gone, frozen, or cuts connections, under load and in the middle of a refresh. Two hosts."""
+
+import concurrent.futures
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+from support import flow, processes, trouble
+from support.postgres import Cluster
+from support.processes import wait_until
+
+GONE_S = processes.seconds(2.5)  # the longest that a call may take to say so
+FROZEN_S = processes.seconds(4)  # two database calls, and time to tell
+BACK_S = 5
+
+
+@pytest.fixture(scope="module")
+def own_cluster():
+    """A PostgreSQL for this file alone, whose commits outlive a crash."""
+    cluster = Cluster()
+    with contextlib.closing(cluster.connect("postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER ROLE token_service_worker SET synchronous_commit = on")
+        cursor.execute("ALTER ROLE postgres SET synchronous_commit = on")
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def own_database(own_cluster):
+    database = own_cluster.create()
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def hosts(make_service, own_database):
+    """hosts(**settings): a further host of one database; no refreshers, who would make calls of their own."""
+
+    def make(**settings):
+        return make_service({"REFRESHERS": "0", "GOOGLE_TIMEOUT_MS": "5000", **settings}, database=own_database)
+
+    return make
+
+
+def branches(host, provider, count, **fields):
+    """{branch: access token}, each with a client of its own."""
+    clients = [flow.register(host, provider) for _ in range(count)]
+    return {
+        client["branch_identifier"]: flow.connect_fast(host, provider, client, **fields)["access_token"]
+        for client in clients
+    }
+
+
+def read_in_turn(hosts, tokens):
+    """For trouble.Load: GET of each branch in turn, of each host in turn."""
+    names = list(tokens)
+    return lambda number: hosts[number % len(hosts)].get(f"/tokens/{names[number // len(hosts) % len(names)]}")
+
+
+def check_reads(answers, tokens):
+    """Each is the branch's own token or a complete 503 database_unavailable; those that are a 503."""
+    gone = []
+    for begun, ended, answer in answers:
+        body = answer.json()
+        if answer.status_code == 200:
+            assert tokens[body["branch_id"]] == body["access_token"], "another branch's token"
+            assert body["stale"] is False
+        else:
+            check_gone(answer)
+            gone.append((begun, ended))
+    return gone
+
+
+def check_gone(answer):
+    assert answer.status_code == 503, answer.text
+    assert answer.json()["error"] == "database_unavailable", answer.text
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "access_token" not in answer.json()
+
+
+def every_call(host, branch, expired):
+    """One of each that needs the database; (method, path, body)."""
+    return [
+        ("GET", f"/tokens/{branch}", None),
+        ("GET", f"/tokens/{expired}", None),
+        ("GET", f"/tokens/{branch}?min_ttl=3000", None),
+        ("GET", "/tokens/no-such-branch", None),
+        ("POST", "/tokens/refresh", {"branch_id": branch}),
+        ("POST", "/tokens/refresh", {"client_id": 1}),
+        ("POST", f"/tokens/{branch}/revoke", None),
+        ("POST", "/clients", flow.registration(host)),
+        ("GET", "/clients", None),
+        ("GET", "/clients/1", None),
+        ("PATCH", "/clients/1", {"workspace_name": "Other"}),
+        ("DELETE", "/clients/1", None),
+        ("GET", "/oauth/login/1", None),
+    ]
+
+
+def ask_everything(host, calls):
+    """All at once: [(call, seconds, response)]."""
+
+    def ask(call):
+        method, path, body = call
+        begun = time.monotonic()
+        answer = host.request(method, path, **({} if body is None else {"json": body}))
+        return call, time.monotonic() - begun, answer
+
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as executor:
+        return list(executor.map(ask, calls))
+
+
+def all_good(hosts, tokens, expired):
+    """Does every worker of every pool answer again?"""
+    reads = [read_in_turn(hosts, tokens)(number) for number in range(10 * len(hosts))]
+    refreshes = [host.get(f"/tokens/{expired}") for host in hosts for _ in range(6)]
+    health = [host.get("/health") for host in hosts]
+    return all(answer.status_code == 200 for answer in (*reads, *refreshes, *health))
+
+
+# --- gone and back --------------------------------------------------------------------------------
+
+
+def test_immediate_stop_under_load_is_503_at_once_and_over_by_itself(hosts, provider, own_cluster, own_database):
+    """Every call says database_unavailable in under 2.5 s while PostgreSQL is gone, both hosts are back by themselves
+    within 5 s of its return, and no answer is ever wrong."""
+    pair = [hosts(), hosts()]
+    tokens = branches(pair[0], provider, 5, expires_in=86000)
+    (expired,) = branches(pair[0], provider, 1, expires_in=-10)
+    client = flow.register(pair[0], provider)
+    with flow.Browser(pair[0]) as browser, trouble.Load(read_in_turn(pair, tokens)) as load:
+        callback = browser.consent(browser.login(client))
+        load.wait_for(50)
+        with trouble.crashed(own_cluster):
+            check_gone(browser.callback(callback))
+            for host in pair:
+                for call, took, answer in ask_everything(host, every_call(host, next(iter(tokens)), expired)):
+                    assert took < GONE_S, f"{call}: {took:.1f} s"
+                    check_gone(answer)
+                assert host.get("/").status_code == 200
+                assert host.get("/health/live").status_code == 200
+                assert host.get("/health/ready").status_code == 503
+                health = host.get("/health")
+                assert (health.status_code, health.json()["status"], health.json()["database"]) == (
+                    503, "unhealthy", "disconnected",
+                )
+            assert provider.refreshes() == []
+            load.wait_for(50)
+        back_at = time.monotonic()
+        wait_until(lambda: all_good(pair, tokens, expired), BACK_S, "both hosts answer again")
+        good_at = time.monotonic()
+        load.wait_for(50)
+        assert browser.callback(callback).status_code == 200  # the login that was cut off can go on
+    assert not load.faults, load.faults
+    gone = check_reads(load.answers, tokens)
+    assert gone
+    assert all(ended - begun < GONE_S for begun, ended in gone)
+    assert not [begun for begun, _ in gone if begun > max(good_at, back_at + BACK_S * processes.TIME_FACTOR)]
+    assert len(provider.refreshes()) == 1
+    assert own_database.one("SELECT count(*) FROM clients") == (7,)  # nothing of what was refused was done
+
+
+def test_no_worker_ends_because_the_database_does(hosts, provider, own_cluster):
+    """They reconnect; a restart would lose what is under way."""
+    host = hosts()
+    (branch,) = branches(host, provider, 1)
+    before = sorted(host.worker_pids())
+    for _ in range(2):
+        with trouble.crashed(own_cluster):
+            wait_until(lambda: host.get(f"/tokens/{branch}").status_code == 503)
+        wait_until(lambda: host.get(f"/tokens/{branch}").status_code == 200)
+    assert sorted(host.worker_pids()) == before
+
+
+def test_frozen_database_is_503_in_time(hosts, provider, own_cluster, own_database):
+    """Connections stand, but nothing answers on them: a database call gives up after 1.5 s. A caller may wait for the
+    round that its worker is in, and meets one of its own: the wait of two, not one for each that came before it."""
+    host = hosts()
+    (branch,) = branches(host, provider, 1)
+    (expired,) = branches(host, provider, 1, expires_in=-10)
+    assert host.get(f"/tokens/{branch}").status_code == 200
+    backends = processes.children_of(own_cluster.server.pid)
+    with stopped([own_cluster.server.pid, *backends]):
+        for _ in range(2):
+            calls = [("GET", f"/tokens/{branch}", None), ("POST", "/tokens/refresh", {"branch_id": branch}),
+                     ("GET", f"/tokens/{expired}", None), ("GET", "/clients", None)]
+            for call, took, answer in ask_everything(host, calls * 4):
+                assert took < FROZEN_S, f"{call}: {took:.1f} s"
+                check_gone(answer)
+    wait_until(lambda: host.get(f"/tokens/{branch}").status_code == 200, BACK_S)
+    wait_until(lambda: host.get(f"/tokens/{expired}").status_code == 200, BACK_S)
+
+
+@contextlib.contextmanager
+def stopped(pids):
+    """These processes stand still inside the block."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+# --- connections cut one by one -------------------------------------------------------------------
+
+
+def test_connections_cut_one_by_one_cost_readers_nothing(hosts, provider, own_database):
+    """A read whose connection is cut is sent again on a new one: under constant load no answer is wrong, and next to
+    none is a 503."""
+    pair = [hosts(), hosts()]
+    tokens = branches(pair[0], provider, 5, expires_in=86000)
+    cut = 0
+    with trouble.Load(read_in_turn(pair, tokens)) as load:
+        while cut < 40:
+            for pid in trouble.sessions(own_database):
+                trouble.terminate(own_database, pid)
+                cut += 1
+                load.wait_for(5)
+                if load.faults:
+                    break
+    assert not load.faults, load.faults
+    gone = check_reads(load.answers, tokens)
+    assert len(load.answers) >= 200
+    assert len(gone) <= 2, f"{len(gone)} of {len(load.answers)} reads failed"
+    assert provider.refreshes() == []
+
+
+def test_cut_before_a_refresh_costs_nothing(hosts, provider, own_database):
+    """The connection of an idle exchange worker is cut: it notices, and the next refresh is as good as ever."""
+    host = hosts(EXCHANGE_WORKERS="1", DATABASE_WORKERS="1")
+    (branch,) = branches(host, provider, 1)
+    for number in range(3):
+        own_database.execute("UPDATE tokens SET refresh_began_at = now() - interval '1 hour'")
+        assert host.post("/tokens/refresh", json={"branch_id": branch}).status_code == 200
+        assert host.get(f"/tokens/{branch}").status_code == 200
+        for pid in trouble.sessions(own_database):
+            trouble.terminate(own_database, pid)
+    assert len(provider.refreshes()) == 3
+
+
+# --- cut in the middle of a refresh ---------------------------------------------------------------
+
+
+def start_refresh(host, branch, way):
+    if way == "forced":
+        return host.start("POST", "/tokens/refresh", json={"branch_id": branch})
+    return host.start("GET", f"/tokens/{branch}")
+
+
+@pytest.mark.parametrize("way, life", [("expired", -10), ("buffer", 120), ("forced", 3000)])
+def test_grant_is_stored_although_the_connection_was_lost_meanwhile(hosts, provider, own_database, way, life):
+    """The provider has spent the old refresh token when the worker's lock is cut off: its answer is stored on a new
+    connection, where the row is still the one that was locked."""
+    provider.settings(rotate=True)
+    host, other = hosts(), hosts()
+    (branch,) = branches(host, provider, 1, expires_in=life)
+    provider.fault("hold_after")
+    refresh = start_refresh(host, branch, way)
+    provider.wait_for_requests(1)
+    trouble.terminate(own_database, holder := trouble.holder(own_database))
+    wait_until(lambda: trouble.is_gone(own_database, holder))
+    provider.release()
+    answer = refresh.result()
+    wait_until(lambda: own_database.one("SELECT grant_version FROM tokens") == (2,), what="the grant is stored")
+    (call,) = provider.refreshes()
+    row = own_database.one("SELECT access_token, refresh_token, is_valid, refresh_error FROM tokens")
+    assert row == (call["access_token"], call["new_refresh_token"], True, None)
+    assert answer.status_code == 200, answer.text
+    if way != "buffer":  # who was answered after a second, while the provider was held
+        assert answer.json()["access_token"] == call["access_token"]
+    assert other.get(f"/tokens/{branch}").json()["access_token"] == call["access_token"]
+    assert len(provider.refreshes()) == 1
+    own_database.execute("UPDATE tokens SET refresh_began_at = now() - interval '1 hour'")
+    again = other.post("/tokens/refresh", json={"branch_id": branch})
+    assert again.status_code == 200, again.text
+    assert provider.works(again.json()["access_token"])
+
+
+def test_grant_is_stored_although_the_server_crashed_meanwhile(hosts, provider, own_cluster, own_database):
+    """The same with the whole server gone and back before the provider answers."""
+    provider.settings(rotate=True)
+    host, other = hosts(GOOGLE_TIMEOUT_MS="20000"), hosts()
+    (branch,) = branches(host, provider, 1, expires_in=-10)
+    provider.fault("hold_after")
+    refresh = start_refresh(host, branch, "expired")
+    provider.wait_for_requests(1)
+    with trouble.crashed(own_cluster):
+        provider.release()
+        wait_until(lambda: provider.refreshes()[0]["ended_at"], what="the provider's answer is out")
+    (call,) = provider.refreshes()
+    wait_until(lambda: own_database.one("SELECT refresh_token FROM tokens") == (call["new_refresh_token"],),
+               what="the grant is stored")
+    answer = refresh.result()
+    assert (answer.status_code == 200 and answer.json()["access_token"] == call["access_token"]) or (
+        answer.status_code == 503 and answer.json()["error"] in ("refresh_in_progress", "database_unavailable")
+    ), answer.text
+    wait_until(lambda: other.get(f"/tokens/{branch}").status_code == 200, BACK_S)
+    assert other.get(f"/tokens/{branch}").json()["access_token"] == call["access_token"]
+    assert len(provider.refreshes()) == 1
+
+
+def test_lock_that_was_cut_off_does_not_let_the_loser_overwrite_the_winner(hosts, provider, own_database):
+    """Another host takes the freed lock and refreshes: its grant stays, whatever the first one brings later."""
+    host, other = hosts(), hosts()
+    (branch,) = branches(host, provider, 1, expires_in=-10)
+    provider.fault("hold_after")
+    loser = start_refresh(host, branch, "expired")
+    provider.wait_for_requests(1)
+    trouble.terminate(own_database, trouble.holder(own_database))
+    winner = other.get(f"/tokens/{branch}")
+    assert winner.status_code == 200, winner.text
+    stored = own_database.one("SELECT access_token, grant_version, expires_at FROM tokens")
+    provider.release()
+    answer = loser.result()
+    # The winner's token, or word that there will be one: never the one that was not stored.
+    if answer.status_code == 200:
+        assert answer.json()["access_token"] == winner.json()["access_token"]
+    else:
+        assert (answer.status_code, answer.json()["error"]) == (503, "refresh_in_progress"), answer.text
+    assert own_database.one("SELECT access_token, grant_version, expires_at FROM tokens") == stored
+    assert host.get(f"/tokens/{branch}").json()["access_token"] == winner.json()["access_token"]
+    assert len(provider.refreshes()) == 2
+
+
+def test_failure_that_could_not_be_stored_harms_nothing(hosts, provider, own_database):
+    """Inside the buffer, the connection lost, the provider refusing: the caller gets the token that works, or word
+    that the database was lost; the row is as it was, and the next reader has the token."""
+    host, other = hosts(), hosts()
+    client = flow.register(host, provider)
+    branch = client["branch_identifier"]
+    token = flow.connect_fast(host, provider, client, expires_in=120)["access_token"]
+    before = own_database.all("SELECT * FROM tokens")
+    provider.client(id=client["client_oauth_id"])  # another secret: invalid_client
+    provider.fault("hold")
+    refresh = start_refresh(host, branch, "buffer")
+    provider.wait_for_requests(1)
+    trouble.terminate(own_database, trouble.holder(own_database))
+    provider.release()
+    answer = refresh.result()
+    if answer.status_code == 200:
+        assert answer.json()["access_token"] == token and answer.json()["stale"] is True
+    else:
+        check_gone(answer)
+    wait_until(lambda: provider.refreshes()[0]["ended_at"], what="the provider's answer is out")
+    assert own_database.all("SELECT * FROM tokens") == before
+    again = other.get(f"/tokens/{branch}")
+    assert again.status_code == 200 and again.json()["access_token"] == token
+    assert again.json()["refresh_error"] == "client_credentials_rejected"
+
+
+# --- the session's own limits ---------------------------------------------------------------------
+
+
+def test_frozen_host_loses_its_lock_to_another(hosts, provider, own_cluster, own_database):
+    """idle_in_transaction_session_timeout: PostgreSQL ends the transaction of a host that stands still after
+    GOOGLE_TIMEOUT_MS + 5 s, not before, and another host refreshes. What the first one says when it wakes changes
+    nothing."""
+    host, other = hosts(GOOGLE_TIMEOUT_MS="3000", REFRESH_WAIT_MS="60000"), hosts()
+    host.expected_exit = None  # its master may wake past the worker's deadline
+    (branch,) = branches(host, provider, 1, expires_in=-10)
+    provider.fault("hold")
+    late = start_refresh(host, branch, "expired")
+    provider.wait_for_requests(1)
+    holder = trouble.holder(own_database)
+    with trouble.frozen(host):
+        waiting = other.get(f"/tokens/{branch}")
+        assert (waiting.status_code, waiting.json()["error"]) == (503, "refresh_in_progress")
+        assert not trouble.is_gone(own_database, holder), "ended while the provider may still answer"
+        wait_until(lambda: trouble.is_gone(own_database, holder), 30, "PostgreSQL ends the idle transaction")
+        fresh = wait_until(
+            lambda: (answer := other.get(f"/tokens/{branch}")).status_code == 200 and answer, 10, "the other refreshes")
+        stored = own_database.one("SELECT access_token, refresh_token, grant_version, refresh_error FROM tokens")
+        assert stored[0] == fresh.json()["access_token"]
+        provider.release()
+    answer = late.result()
+    assert answer.status_code in (200, 503), answer.text
+    assert answer.status_code == 503 or answer.json()["access_token"] == stored[0]
+    host.terminate()
+    host.wait_exit()
+    assert own_database.one("SELECT access_token, refresh_token, grant_version, refresh_error FROM tokens") == stored
+    log = own_cluster.log.read_text()
+    assert f"[{holder}] FATAL:  terminating connection due to idle-in-transaction timeout" in log
+
+
+def test_idle_limit_is_above_the_whole_deadline_of_the_provider(hosts, provider, own_database):
+    """An answer that comes at the very end of GOOGLE_TIMEOUT_MS is still stored under the lock."""
+    host = hosts(GOOGLE_TIMEOUT_MS="7000", REFRESH_WAIT_MS="9000")
+    (branch,) = branches(host, provider, 1, expires_in=-10)
+    provider.fault("delay_after", ms=6000)
+    refresh = start_refresh(host, branch, "expired")
+    provider.wait_for_requests(1)
+    holder = trouble.holder(own_database)
+    answer = refresh.result()
+    assert answer.status_code == 200, answer.text
+    assert not trouble.is_gone(own_database, holder)
+
+
+def test_waiters_give_up_in_time_whoever_holds_the_row(hosts, provider, own_database):
+    """lock_timeout: nobody waits past REFRESH_WAIT_MS, a reader with a token that works not at all, and no backend
+    is left waiting."""
+    host, other = hosts(REFRESH_WAIT_MS="1200"), hosts(REFRESH_WAIT_MS="1200")
+    tokens = branches(host, provider, 1, expires_in=120) | branches(host, provider, 1, expires_in=-10)
+    inside, expired = tokens
+    with contextlib.closing(own_database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT FROM tokens FOR UPDATE")  # as a transaction that nobody ends
+        begun = time.monotonic()
+        waiting = [each.start("GET", f"/tokens/{expired}") for each in (host, other)]
+        waiting.append(other.start("POST", "/tokens/refresh", json={"branch_id": inside}))
+        for answer in (host.get(f"/tokens/{inside}"), other.get(f"/tokens/{inside}")):
+            assert answer.status_code == 200 and answer.json()["access_token"] == tokens[inside]
+            assert answer.json()["stale"] is True
+        assert not any(future.done() for future in waiting), "a reader inside the buffer waited as long as the others"
+        for future in waiting:
+            answer = future.result()
+            assert (answer.status_code, answer.json()["error"]) == (503, "refresh_in_progress"), answer.text
+            assert answer.headers["retry-after"] == "1"
+        assert time.monotonic() - begun >= 1.1
+        assert own_database.all("SELECT pid FROM pg_locks WHERE NOT granted") == []
+        cursor.execute("ROLLBACK")
+    assert host.get(f"/tokens/{expired}").status_code == 200
+    assert provider.counts()["max_overlap"] <= 1

@@ -1,0 +1,344 @@
+"""The refreshers: ahead of the readers, each row once, the failing ones out of the way. Two hosts, one database."""
+
+import http.client
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from support.flow import connect, connect_fast, register, token_row, unique
+from support.hosts import Gate, fetch, make_due, refused, token_of, two_hosts, waiting_for_locks
+from support.processes import TIME_FACTOR, seconds, wait_until
+
+DOWN = {"kind": "status", "status": 503, "body": "", "times": None}
+
+
+def connected(service, provider, seconds_left=3000, **fields):
+    client = register(service, provider, **fields)
+    return client, connect_fast(service, provider, client, expires_in=seconds_left)
+
+
+def asked(provider, client):
+    return provider.refreshes(client_id=client["client_oauth_id"])
+
+
+def wait_for_refresh(service, client, grant):
+    wait_until(lambda: token_row(service, client, "access_token")[0] != grant["access_token"], what="it is refreshed")
+
+
+def let_refreshers_pass(host, provider):
+    """Returns after every row that was due before has been looked at: one that is due later has been refreshed."""
+    marker, grant = connected(host, provider)
+    make_due(host, marker, 0)
+    wait_for_refresh(host, marker, grant)
+
+
+def let_time_pass(service, client, amount_s):
+    """As if the row had been written so much earlier."""
+    columns = ("expires_at", "refresh_due_at", "refresh_began_at", "last_refreshed_at", "updated_at")
+    shifts = ", ".join(f"{column} = {column} - interval '{amount_s} seconds'" for column in columns)
+    service.database.execute(f"UPDATE tokens SET {shifts} WHERE client_id = %s", (client["client_id"],))
+
+
+# --- a fleet --------------------------------------------------------------------------------------
+
+
+def fleet(service, provider, number):
+    """Branches that share one OAuth client, with a grant each, put into the tables; [(row id, refresh token)]."""
+    id, secret = provider.client()
+    grants = provider.grant(id, count=number)["grants"]
+    name = unique("fleet")
+    service.database.execute(
+        "INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, workspace_email)"
+        " SELECT %s, %s, 'http://localhost/auth/callback', %s || '-' || n, 'owner@example.test'"
+        " FROM generate_series(1, %s) n", (id, secret, name, number),
+    )
+    service.database.execute(
+        "INSERT INTO tokens (client_id, access_token, refresh_token, expires_at, scope)"
+        " SELECT c.id, g.access_token, g.refresh_token, now() + interval '5 minutes', 'x'"
+        " FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM clients WHERE client_id = %s) c"
+        " JOIN unnest(%s, %s) WITH ORDINALITY g (access_token, refresh_token, n) USING (n)",
+        (id, [each["access_token"] for each in grants], [each["refresh_token"] for each in grants]),
+    )
+    return id, secret, [each["refresh_token"] for each in grants]
+
+
+def time_of_a_call(provider, at_once=8, calls=240):
+    """What one call costs at this provider, on this machine, now, when so many are made at once by a client that does
+    nothing else: seconds."""
+    id, secret = provider.client()
+    tokens = [each["refresh_token"] for each in provider.grant(id, count=calls)["grants"]]
+    target = urlsplit(provider.url)
+
+    def run(mine):
+        connection = http.client.HTTPConnection(target.hostname, target.port)
+        for token in mine:
+            form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": id, "client_secret": secret}
+            connection.request("POST", "/token", urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+        connection.close()
+
+    with ThreadPoolExecutor(at_once) as threads:
+        begun = time.monotonic()
+        list(threads.map(run, [tokens[i::at_once] for i in range(at_once)]))
+        return (time.monotonic() - begun) * at_once / calls
+
+
+def test_thousand_due_at_once_with_dead_ones_in_front(make_service, provider):
+    """1,000 branches due at once, the first 100 with dead grants; two hosts with four refreshers each; a provider of
+    100 ms: each asked once, in at most 1.3 times the ideal time.
+
+    Ideal: 1000 × 100 ms / 8. A machine that cannot do 8 calls of 100 ms at once in that time is measured first, and
+    what a bare client needs there counts instead.
+    """
+    hosts = two_hosts(make_service, REFRESHERS="4", EXCHANGE_WORKERS="1", DATABASE_WORKERS="1", LOG_LEVEL="INFO")
+    database = hosts[0].database
+    id, _, tokens = fleet(hosts[0], provider, 1000)
+    for token in tokens[:100]:
+        provider.revoke(refresh_token=token)
+    provider.fault("delay", ms=100, times=None)
+    bare_s = time_of_a_call(provider)
+    # The clock of the due column is the measure: what the test polls does not count.
+    database.execute(
+        "UPDATE tokens SET refresh_due_at = now() - CASE WHEN refresh_token = ANY(%s)"
+        " THEN interval '1 minute' ELSE interval '1 second' END", (tokens[:100],),
+    )
+    began = database.one("SELECT clock_timestamp()")[0]
+    wait_until(
+        lambda: database.one("SELECT count(*) FROM tokens WHERE refresh_due_at < %s", (began,))[0] == 0,
+        120, "all are refreshed",
+    )
+    took = database.one("SELECT extract(epoch FROM max(updated_at) - %s)::float FROM tokens", (began,))[0]
+
+    ideal = 1000 * 0.1 / 8
+    bare = 1000 * bare_s / 8
+    print(f"1000 due rows: {took:.2f} s; ideal {ideal:.2f} s ({took / ideal:.2f}x);"
+          f" a bare client here {bare:.2f} s ({took / bare:.2f}x)")
+    entries = provider.refreshes(client_id=id)
+    assert sorted(entry["refresh_token"] for entry in entries) == sorted(tokens)
+    in_front = {entry["refresh_token"] for entry in entries[:100]}
+    print(f"of the first 100 calls {len(in_front & set(tokens[:100]))} were for the dead")
+    states = database.all(
+        "SELECT refresh_token = ANY(%s), is_valid, refresh_due_at IS NULL, refresh_error,"
+        " last_refreshed_at IS NULL, count(*) FROM tokens GROUP BY 1, 2, 3, 4, 5 ORDER BY 1", (tokens[:100],),
+    )
+    assert states == [
+        (False, True, False, None, False, 900),
+        (True, False, True, "reauthorization_required", True, 100),
+    ]
+    assert provider.counts()["max_overlap"] == 1
+    assert took <= 1.3 * max(ideal, bare) * TIME_FACTOR
+
+
+def test_two_hosts_share_due_rows_without_doubles(make_service, provider):
+    """Rotating and strict: 60 rows due at once, eight refreshers: each row once, no grant lost, both hosts at work."""
+    hosts = two_hosts(make_service, REFRESHERS="4")
+    provider.settings(rotate=True)
+    id, _, tokens = fleet(hosts[0], provider, 60)
+    provider.fault("delay", ms=50, times=None)
+    hosts[0].database.execute("UPDATE tokens SET refresh_due_at = now()")
+    wait_until(lambda: hosts[0].database.one("SELECT count(*) FROM tokens WHERE last_refreshed_at IS NULL")[0] == 0,
+               60, "all are refreshed")
+    assert sorted(entry["refresh_token"] for entry in provider.refreshes(client_id=id)) == sorted(tokens)
+    assert hosts[0].database.one("SELECT bool_and(is_valid), count(refresh_error) FROM tokens") == (True, 0)
+    assert all(host.log_events("refresh") for host in hosts)
+
+
+# --- when a row is due ----------------------------------------------------------------------------
+
+
+def test_refreshed_ahead_of_the_buffer(make_service, provider):
+    """A branch nobody reads is refreshed TOKEN_EXPIRY_BUFFER + REFRESH_AHEAD before it expires, so that its readers
+    never see a stale token; not much earlier either."""
+    hosts = two_hosts(make_service, TOKEN_EXPIRY_BUFFER="120", REFRESH_AHEAD="240")
+    client = register(hosts[0], provider)
+    assert connect(hosts[0], provider, client).status_code == 200
+    token = token_row(hosts[0], client, "access_token")[0]
+    let_time_pass(hosts[0], client, 3600 - 360 - 360 - 60)  # jitter takes at most a tenth of 3600
+    let_refreshers_pass(hosts[1], provider)
+    assert asked(provider, client) == []
+    let_time_pass(hosts[0], client, 360 + 60)
+    wait_for_refresh(hosts[0], client, {"access_token": token})
+    answer = fetch(hosts[1], client).json()
+    assert answer["stale"] is False and provider.works(answer["access_token"])
+    assert len(asked(provider, client)) == 1
+
+
+def test_jitter_is_only_earlier_and_spreads_a_fleet(make_service, provider):
+    """What is refreshed in one moment comes due again spread over a tenth of its life, none of it late."""
+    hosts = two_hosts(make_service, REFRESHERS="4")
+    fleet(hosts[0], provider, 60)
+    database = hosts[0].database
+    database.execute("UPDATE tokens SET refresh_due_at = now()")
+    wait_until(lambda: database.one("SELECT count(*) FROM tokens WHERE last_refreshed_at IS NULL")[0] == 0,
+               60, "all are refreshed")
+    rows = database.all("SELECT extract(epoch FROM expires_at - refresh_due_at)::float FROM tokens")
+    ahead = [seconds_ahead for (seconds_ahead,) in rows]
+    assert 600 <= min(ahead) and max(ahead) <= 600 + 360 + 1
+    assert max(ahead) - min(ahead) > 100
+    assert len({round(each) for each in ahead}) > 20
+
+
+@pytest.mark.parametrize("lifetime, pause", [(20, 10), (200, 20)])
+def test_short_lived_tokens_are_not_refreshed_in_a_loop(make_service, provider, lifetime, pause):
+    """A token that lives shorter than the buffer is left alone for max(10 s, a tenth of its life)."""
+    hosts = two_hosts(make_service, REFRESHERS="4")
+    provider.settings(access_token_ttl=lifetime)
+    client, grant = connected(hosts[0], provider)
+    make_due(hosts[0], client)
+    wait_for_refresh(hosts[0], client, grant)
+    left = token_row(hosts[0], client, "extract(epoch FROM refresh_due_at - refresh_began_at)::float")[0]
+    assert pause <= left < lifetime
+    for _ in range(3):
+        let_refreshers_pass(hosts[1], provider)
+    if token_row(hosts[0], client, "refresh_due_at > clock_timestamp()")[0]:  # unless the machine stood still
+        assert len(asked(provider, client)) == 1
+
+
+# --- rows that fail -------------------------------------------------------------------------------
+
+
+def test_backoff_grows_to_five_minutes(make_service, provider):
+    """A second, doubling, a quarter of jitter, never above 300 s, and neither a refresher nor a reader asks before."""
+    hosts = two_hosts(make_service)
+    provider.fault(**DOWN)
+    for failures, least, most in ((0, 0.75, 1.25), (3, 6, 10), (6, 48, 80), (8, 192, 300), (40, 225, 300)):
+        client, _ = connected(hosts[0], provider, 1200)
+        hosts[0].database.execute(
+            "UPDATE tokens SET refresh_failures = %s, refresh_due_at = now() WHERE client_id = %s",
+            (failures, client["client_id"]),
+        )
+        wait_until(lambda: token_row(hosts[0], client, "refresh_error")[0], what="it has failed")
+        count, pause, same = token_row(
+            hosts[0], client, "refresh_failures, extract(epoch FROM refresh_retry_at - updated_at)::float,"
+            " refresh_retry_at = refresh_due_at")
+        if failures:  # the first is soon tried again
+            assert count == failures + 1
+        assert least - 0.1 <= pause <= (most if failures else 300) + 0.1, failures
+        assert same
+        if failures < 6:
+            continue
+        hosts[0].database.execute("UPDATE tokens SET expires_at = now() WHERE client_id = %s", (client["client_id"],))
+        answer = fetch(hosts[1], client)
+        refused(answer, 503, "provider_unavailable")
+        assert 0 < int(answer.headers["retry-after"]) <= most + 1
+        assert len(asked(provider, client)) == 1
+
+
+@pytest.mark.parametrize("error, code", [("invalid_grant", "reauthorization_required"),
+                                         ("invalid_client", "client_credentials_rejected"),
+                                         ("server_error", "provider_unavailable")])
+def test_failing_rows_do_not_take_the_turns_of_live_ones(make_service, provider, error, code):
+    """30 rows that fail stand before 10 that live: each is asked once, then the live ones have their turn."""
+    hosts = two_hosts(make_service, REFRESHERS="1")
+    bad, _, bad_tokens = fleet(hosts[0], provider, 30)
+    good, _, good_tokens = fleet(hosts[0], provider, 10)
+    provider.fault("oauth_error", error=error, client_id=bad, times=None)
+    # They have failed before: what follows the next failure is minutes of silence.
+    hosts[0].database.execute(
+        "UPDATE tokens t SET refresh_failures = CASE WHEN c.client_id = %s THEN 8 ELSE 0 END, refresh_due_at ="
+        " now() - CASE WHEN c.client_id = %s THEN interval '1 hour' ELSE interval '1 second' END"
+        " FROM clients c WHERE c.id = t.client_id", (bad, bad))
+    wait_until(lambda: len(provider.refreshes(client_id=good)) == 10, 60, "the live ones have had their turn")
+    assert sorted(entry["refresh_token"] for entry in provider.refreshes(client_id=bad)) == sorted(bad_tokens)
+    let_refreshers_pass(hosts[1], provider)
+    assert len(provider.refreshes(client_id=bad)) == 30
+    states = hosts[0].database.all(
+        "SELECT DISTINCT refresh_error, is_valid, refresh_due_at IS NULL FROM tokens t JOIN clients c"
+        " ON c.id = t.client_id WHERE c.client_id = %s", (bad,))
+    is_dead = error == "invalid_grant"
+    assert states == [(code, not is_dead, is_dead)]
+
+
+def test_retry_after_holds_the_refreshers_too(make_service, provider):
+    """429 with Retry-After: not asked again before, by nobody, however small our own backoff is."""
+    hosts = two_hosts(make_service)
+    provider.fault("status", status=429, headers={"retry-after": "1000"}, body="")
+    client, _ = connected(hosts[0], provider, 1200)
+    make_due(hosts[0], client)
+    wait_until(lambda: token_row(hosts[0], client, "refresh_error")[0], what="it has failed")
+    due, retry = token_row(
+        hosts[0], client, "extract(epoch FROM refresh_due_at - updated_at)::float,"
+        " extract(epoch FROM provider_retry_at - updated_at)::float")
+    assert 990 <= retry <= 1001
+    wait_until(lambda: token_row(hosts[0], client, "refresh_retry_at < now()")[0], what="our own backoff is over")
+    let_refreshers_pass(hosts[1], provider)
+    assert len(asked(provider, client)) == 1
+    assert due >= 990, "a refresher comes before the provider's Retry-After is over"
+
+
+# --- no refreshers, inactive clients --------------------------------------------------------------
+
+
+def test_without_refreshers_house_is_kept(make_service, provider):
+    """REFRESHERS=0: due rows are left to their readers; expired logins are swept, queued revocations retried."""
+    hosts = two_hosts(make_service, REFRESHERS="0")
+    client, grant = connected(hosts[0], provider, 400)
+    make_due(hosts[0], client)
+    id, _ = provider.client()
+    old = provider.grant(id)
+    database = hosts[0].database
+    for _ in range(2):
+        database.execute(
+            "INSERT INTO oauth_states (state_hash, browser_hash, client_id, code_verifier, redirect_uri, expires_at)"
+            " VALUES ('a', 'b', %s, 'c', 'd', now() - interval '1 minute'),"
+            " ('live', 'b', %s, 'c', 'd', now() + interval '1 minute') ON CONFLICT DO NOTHING",
+            (client["client_id"], client["client_id"]),
+        )
+        database.execute("INSERT INTO revocations (client_id, workspace_email, token) VALUES (%s, 'a@b', %s)",
+                         (id, old["refresh_token"]))
+        wait_until(lambda: database.all("SELECT convert_from(state_hash, 'UTF8') FROM oauth_states") == [("live",)]
+                   and database.one("SELECT count(*) FROM revocations") == (0,), 60, "the house is kept")
+    assert not provider.introspect(old["refresh_token"])["active"]
+    assert asked(provider, client) == []
+    assert token_of(fetch(hosts[0], client)) == grant["access_token"]
+
+
+def test_inactive_client_is_parked_and_comes_back(make_service, provider):
+    """is_active false: a refresher parks the row and asks nobody; true again: it is refreshed."""
+    hosts = two_hosts(make_service)
+    client, grant = connected(hosts[0], provider)
+    path = f"/clients/{client['client_id']}"
+    assert hosts[0].patch(path, json={"is_active": False}).status_code == 200
+    make_due(hosts[0], client)
+    wait_until(lambda: token_row(hosts[0], client, "refresh_due_at")[0] is None, what="it is parked")
+    assert asked(provider, client) == []
+    refused(fetch(hosts[1], client), 403, "client_inactive")
+    assert hosts[1].patch(path, json={"is_active": True}).status_code == 200
+    wait_for_refresh(hosts[0], client, grant)
+    assert len(asked(provider, client)) == 1
+
+
+def test_client_that_comes_back_while_it_is_being_parked(make_service, provider):
+    """PATCH is_active true in the very moment a refresher parks the row: the row is not forgotten."""
+    hosts = two_hosts(make_service)
+    client, grant = connected(hosts[0], provider)
+    path = f"/clients/{client['client_id']}"
+    assert hosts[0].patch(path, json={"is_active": False}).status_code == 200
+    with Gate(hosts[0].database) as gate:
+        make_due(hosts[0], client, -5)
+        gate.shut()
+        gate.wait_for_update()
+        patch = hosts[1].start("PATCH", path, json={"is_active": True})
+        wait_until(lambda: patch.done() or waiting_for_locks(hosts[0].database), what="it goes through, or waits")
+    assert patch.result(seconds(60)).status_code == 200
+    wait_for_refresh(hosts[0], client, grant)
+
+
+def test_nothing_due_asks_nobody(make_service, provider):
+    """Rows that are not due, revoked or dead are left alone."""
+    hosts = two_hosts(make_service)
+    rows = [connected(hosts[0], provider) for _ in range(3)]
+    database = hosts[0].database
+    make_due(hosts[0], rows[0][0], -600)
+    for (client, _), column in zip(rows[1:], ("is_revoked = true", "is_valid = false")):
+        make_due(hosts[0], client)
+        database.execute(f"UPDATE tokens SET {column} WHERE client_id = %s", (client["client_id"],))
+    let_refreshers_pass(hosts[0], provider)
+    wait_until(lambda: database.one("SELECT count(*) FROM tokens WHERE refresh_due_at < now()")[0] == 0,
+               what="those are parked")
+    for client, _ in rows:
+        assert asked(provider, client) == []
