@@ -23,6 +23,7 @@ struct attempt {
 	const struct domain *domain;
 	const struct refresh_call *call;
 	struct token_lock *lock;
+	struct google_alarm alarm; /* when the caller has waited long enough */
 	struct token_answer answer;
 	struct provider_failure failure;
 	struct problem *problem;
@@ -182,6 +183,7 @@ static enum err settle(struct attempt *attempt, const struct token_update *updat
 		if (!err && !db_rows(&query))
 			err = ERR_DB_NO_ROW;
 		db_query_release(&query);
+		google_alarm_check(&attempt->alarm);
 		if (err && err != ERR_DB_NO_ROW)
 			nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
 	} while (err && err != ERR_DB_NO_ROW && clock_left_ms(last_try_ms) > 0);
@@ -285,15 +287,15 @@ static enum err ask_provider(struct attempt *attempt)
 {
 	const struct domain *domain = attempt->domain;
 	const struct token_row *row = &attempt->lock->row;
-	struct google_alarm alarm = alarm_of(attempt);
 	int64_t last_start_ms =
 		attempt->call->deadline_ms - domain->config->google_timeout_ms - 2 * DB_CALL_MS;
 	enum err err;
 
+	attempt->alarm = alarm_of(attempt);
 	for (int tries = 1;; tries++) {
 		err = token_endpoint_refresh(domain->google, row->oauth_client_id,
-					     row->oauth_client_secret, row->refresh_token, &alarm,
-					     &attempt->answer, &attempt->failure);
+					     row->oauth_client_secret, row->refresh_token,
+					     &attempt->alarm, &attempt->answer, &attempt->failure);
 		if (err != ERR_PROVIDER_UNAVAILABLE || !attempt->failure.not_sent ||
 		    tries == TRIES_MAX || clock_left_ms(last_start_ms) <= TRY_AGAIN_MAX_MS)
 			return err;
@@ -346,6 +348,11 @@ static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
 	return err == ERR_AGAIN ? call_provider(attempt, ret_token) : err;
 }
 
+static enum err not_found(const struct refresh_call *call)
+{
+	return call->branch_id ? ERR_BRANCH_NOT_FOUND : ERR_CLIENT_NOT_FOUND;
+}
+
 /* Takes the lock; a reader whose token still works does not wait for it. */
 static enum err refresh_row(const struct domain *domain, const struct refresh_call *call,
 			    const struct token_row *seen, struct token *ret_token,
@@ -372,7 +379,7 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 		return ERR_REFRESH_IN_PROGRESS;
 	}
 	if (err)
-		return err == ERR_DB_NO_ROW ? ERR_CLIENT_NOT_FOUND : err;
+		return err == ERR_DB_NO_ROW ? not_found(call) : err;
 	err = refresh_locked(&attempt, ret_token);
 	token_lock_release(&lock);
 	token_answer_release(&attempt.answer);
@@ -441,7 +448,7 @@ enum err refresh_get(const struct domain *domain, const struct refresh_call *cal
 		token_by_client_query(&query, call->client_id);
 	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 	if (!err && !db_rows(&query))
-		err = call->branch_id ? ERR_BRANCH_NOT_FOUND : ERR_CLIENT_NOT_FOUND;
+		err = not_found(call);
 	if (!err) {
 		token_row(&query, 0, &row);
 		err = token_check(&row, problem);

@@ -138,7 +138,7 @@ enum err google_admit(struct google *google, int *ret_wait_s)
 	return ERR_PROVIDER_UNAVAILABLE;
 }
 
-static void ring(struct google_alarm *alarm)
+void google_alarm_check(struct google_alarm *alarm)
 {
 	if (!alarm || !alarm->fn || clock_left_ms(alarm->at_ms) > 0)
 		return;
@@ -157,7 +157,7 @@ static CURLcode transfer(struct google *google, struct google_alarm *alarm)
 
 		if (curl_multi_perform(google->multi, &running) != CURLM_OK)
 			return CURLE_FAILED_INIT;
-		ring(alarm);
+		google_alarm_check(alarm);
 		msg = curl_multi_info_read(google->multi, &left);
 		if (msg && msg->msg == CURLMSG_DONE)
 			return msg->data.result;

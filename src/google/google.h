@@ -47,6 +47,9 @@ struct google_answer {
 	struct strbuf body;
 };
 
+/* Rings if it is time. For waits that follow the call. */
+void google_alarm_check(struct google_alarm *alarm);
+
 /* May a refresh be tried, or is the provider known to hang? Then ERR_PROVIDER_UNAVAILABLE, and
  * @ret_wait_s gets the seconds until it is worth asking again. */
 MUST_CHECK enum err google_check(const struct google *google, int *ret_wait_s);

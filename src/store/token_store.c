@@ -65,9 +65,12 @@ static const struct db_stmt TOKEN_NEXT_DUE = {
 	.sql = "SELECT " SQL_US("min(refresh_due_at)") " - " SQL_US("statement_timestamp()") " FROM tokens",
 };
 
+/* Asks once more, with the client locked: one that becomes active just now is not left behind. */
 static const struct db_stmt TOKEN_PARK = {
 	.name = "token_park", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
-	.sql = "UPDATE tokens SET refresh_due_at = NULL WHERE client_id = $1 RETURNING id",
+	.sql = "WITH c AS (SELECT is_active FROM clients WHERE id = $1 FOR SHARE) "
+	       "UPDATE tokens SET refresh_due_at = NULL WHERE client_id = $1 "
+	       "AND NOT (is_valid AND NOT is_revoked AND (SELECT is_active FROM c)) RETURNING id",
 };
 
 static const struct db_stmt TOKEN_REVOKED = {
@@ -101,6 +104,7 @@ static const struct db_stmt TOKEN_FAILED = {
 	.name = "token_failed", .nparams = 8, .ncols = 1, .effect = DB_WRITES,
 	.sql = "UPDATE tokens SET refresh_error = $2, provider_error = $3, "
 	       "is_valid = is_valid AND NOT $4::boolean, "
+	       "grant_version = grant_version + ($4::boolean)::integer, "
 	       "refresh_failures = refresh_failures + 1, "
 	       "refresh_retry_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("$5") " END, "
 	       "refresh_due_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("greatest($5::bigint, $6::bigint)") " END, "

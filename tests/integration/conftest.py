@@ -5,6 +5,7 @@ for what the fixtures give.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from support import processes  # noqa: E402
 from support.postgres import Cluster  # noqa: E402
 from support.provider import Provider  # noqa: E402
 from support.service import PROGRAM, Service  # noqa: E402
@@ -22,6 +24,9 @@ def pytest_configure(config):
     for name in ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy"):
         for each in (name, name.upper()):
             os.environ.pop(each, None)
+    # As Ctrl-C: the fixtures end what they started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    processes.remove_orphans()
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ class Page:
 
 @pytest.fixture
 def page(monkeypatch):
-    directory = processes.make_directory("web-")
+    directory = processes.make_directory("web")
     for name, value in (("HOME", directory), ("XDG_CONFIG_HOME", directory), ("XDG_CACHE_HOME", directory)):
         monkeypatch.setenv(name, str(directory))
     monkeypatch.setenv("TMPDIR", str(directory))

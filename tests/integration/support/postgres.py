@@ -96,7 +96,7 @@ class Database:
 
 class Cluster:
     def __init__(self):
-        self.directory = processes.make_directory("pg-")
+        self.directory = processes.make_directory("pg")
         self.data = self.directory / "data"
         self.sockets = self.directory / "s"
         self.log = self.directory / "log"

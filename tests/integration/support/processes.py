@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -69,11 +70,19 @@ def plain_environment(**extra):
     return {**plain, "no_proxy": "*", **{name: str(value) for name, value in extra.items()}}
 
 
-def make_directory(prefix):
+def make_directory(kind):
     """Short, for a socket's path has 107 bytes; others may pass, for PostgreSQL runs as another user."""
-    path = Path(tempfile.mkdtemp(prefix=prefix))
+    path = Path(tempfile.mkdtemp(prefix=f"ts{kind}-{os.getpid()}-"))
     path.chmod(0o755)
     return path
+
+
+def remove_orphans():
+    """Directories of runs that were killed: their name has the pid of who made them."""
+    for path in Path(tempfile.gettempdir()).glob("ts*-*-*"):
+        made = re.fullmatch(r"ts(?:op|pg|svc|web)-(\d+)-\w+", path.name)
+        if made and not Path(f"/proc/{made[1]}").exists() and path.owner() == Path("/proc/self").owner():
+            remove_directory(path)
 
 
 def remove_directory(path):

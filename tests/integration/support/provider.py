@@ -16,7 +16,7 @@ class Provider:
     """See tests/provider/README.md for faults, settings, log entries and counts."""
 
     def __init__(self):
-        self.directory = processes.make_directory("op-")
+        self.directory = processes.make_directory("op")
         self._number = itertools.count(1)
         self._control = None
         with open(self.directory / "out", "wb") as out, open(self.directory / "err", "wb") as err:

@@ -79,7 +79,7 @@ class Service:
     def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True):
         self.database = database
         self.instance = f"{os.getpid()}-{next(_number)}"
-        self.directory = processes.make_directory("svc-")
+        self.directory = processes.make_directory("svc")
         self.socket_dir = self.directory / "s"
         self.socket_dir.mkdir()
         self.env_file = self.directory / "env"
