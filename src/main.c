@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "server/supervisor.h"
+#include "store/db.h"
 
 #include "base/banned.h"
 
@@ -25,11 +26,24 @@ struct command {
 	bool takes_config;
 };
 
+/* The configuration, checked with what only the libraries know. */
+static enum err load(const struct arguments *args, struct config *ret_config)
+{
+	enum err err = config_load(args->env_file, stderr, ret_config);
+
+	if (err || db_url_is_valid(ret_config->database_url.data))
+		return err;
+	fputs("DATABASE_URL: is not allowed; allowed is a libpq URL (postgresql://…) or keyword string (host=… dbname=…)\n",
+	      stderr);
+	config_release(ret_config);
+	return ERR_CONFIG;
+}
+
 static int run_serve(const struct arguments *args)
 {
 	struct config config;
 
-	if (config_load(args->env_file, stderr, &config))
+	if (load(args, &config))
 		return EXIT_USAGE;
 	return supervisor_run(&config, args->env_file, args->socket_dir);
 }
@@ -38,7 +52,7 @@ static int run_check_config(const struct arguments *args)
 {
 	struct config config;
 
-	if (config_load(args->env_file, stderr, &config))
+	if (load(args, &config))
 		return EXIT_USAGE;
 	config_release(&config);
 	puts("configuration is good");
@@ -105,8 +119,13 @@ static int run_command(const struct command *command, int argc, char **argv)
 			args.env_file = optarg;
 		else if (option == 's' && command->run == run_serve)
 			args.socket_dir = optarg;
-		else
-			return EXIT_USAGE; /* getopt_long() said why, or it is another command's */
+		else if (option == '?') /* getopt_long() said why */
+			return EXIT_USAGE;
+		else {
+			fprintf(stderr, "token-service %s: takes no --%s; see --help\n",
+				command->name, option == 'e' ? "env-file" : "socket-dir");
+			return EXIT_USAGE;
+		}
 	}
 	if (optind < argc) {
 		fprintf(stderr, "token-service %s: '%s' is one argument too many\n", command->name,

@@ -42,7 +42,7 @@ static enum err take_apart(CURLU *handle, const char *text, struct url *url)
 	url->has_fragment = strchr(text, '#') != NULL;
 	url->has_userinfo = user || password;
 	/* libcurl forgives a missing slash, which browsers read differently. */
-	if (!scheme || strncmp(slashes, "://", 3) != 0 || slashes[3] == '/' || !url->host ||
+	if (!scheme || strncmp(slashes, "://", 3) != 0 || strchr("/?#", slashes[3]) || !url->host ||
 	    !*url->host || !url->port || !url->path)
 		return ERR_MALFORMED_REQUEST;
 	lower(url->host);

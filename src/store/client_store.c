@@ -47,10 +47,12 @@ static const struct db_stmt CLIENT_UPDATE = {
 	       "is_active = COALESCE($7::boolean, is_active), updated_at = now() "
 	       "WHERE id = $1 RETURNING *), "
 	       "free AS (SELECT t.id FROM tokens t JOIN c ON c.id = t.client_id "
+	       "WHERE ($2 IS NOT NULL AND t.refresh_failures > 0 OR $7::boolean) "
 	       "AND t.is_valid AND NOT t.is_revoked FOR UPDATE OF t SKIP LOCKED), "
 	       "cleared AS (UPDATE tokens SET refresh_retry_at = NULL, refresh_failures = 0, "
 	       "refresh_error = NULL, provider_error = NULL, refresh_began_at = NULL, "
-	       "refresh_due_at = now() WHERE id IN (SELECT id FROM free)) "
+	       "refresh_due_at = CASE WHEN refresh_failures > 0 THEN now() "
+	       "ELSE COALESCE(refresh_due_at, now()) END WHERE id IN (SELECT id FROM free)) "
 	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
 };
 

@@ -15,6 +15,25 @@
 #define BACKOFF_MIN_MS 250
 #define BACKOFF_MAX_MS 2000
 
+bool db_url_is_valid(const char *url)
+{
+	PQconninfoOption *options;
+	bool valid;
+
+	/* libpq takes a word alone for a database's name, but not here. */
+	if (!strchr(url, '=') && !strstr(url, "://"))
+		return false;
+	options = PQconninfoParse(url, NULL);
+	valid = options != NULL;
+	for (PQconninfoOption *option = options; option && option->keyword; option++) {
+		/* which libpq looks at only when it connects */
+		if (option->val && !strcmp(option->keyword, "port"))
+			valid = strspn(option->val, "0123456789,") == strlen(option->val);
+	}
+	PQconninfoFree(options);
+	return valid;
+}
+
 struct db *db_new(const char *url)
 {
 	struct db *db = mem_alloc(sizeof(*db));

@@ -63,6 +63,9 @@ bool db_is_null(const struct db_query *query, int row, int col);
 
 struct db;
 
+/* Is @url a libpq URL or keyword string? Says nothing of why not: that may hold its password. */
+bool db_url_is_valid(const char *url);
+
 /* @url is borrowed. Does not connect. */
 struct db *db_new(const char *url);
 void db_free(struct db *db);
