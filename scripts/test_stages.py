@@ -232,6 +232,19 @@ def stage_provider(runner):
     return agreed(count_node(runner.output()), status, "npm test")
 
 
+def stage_model(runner):
+    result = LOGS / f"{runner.stage}.xml"
+    result.unlink(missing_ok=True)
+    command = ["/usr/bin/python3", "-m", "pytest", "tests/model", "-n", PYTEST_WORKERS, "--tb=short", "-q",
+               "-p", "no:cacheprovider", f"--junitxml={result}"]
+    if runner.options.pattern:
+        command += ["-k", runner.options.pattern]
+    status = runner.run(command)
+    if status == 5 and runner.options.pattern:  # nothing matches
+        return NONE
+    return agreed(count_junit(result), status, "pytest")
+
+
 def integration(runner, program, wrapper=(), time_factor=1, select=()):
     """pytest over tests/integration. To its fixtures: the program, a prefix for its command line
     (split as a shell would), and by how much slower than usual it is."""
@@ -298,6 +311,7 @@ STAGES = {
     "check": stage_check,
     "unit": stage_unit,
     "provider": stage_provider,
+    "model": stage_model,
     "integration": stage_integration,
     "unit-sanitized": stage_unit_sanitized,
     "unit-valgrind": stage_unit_valgrind,
@@ -352,7 +366,7 @@ def main():
     options = arguments()
     names = options.stage or [name for name in STAGES if not (options.quick and name in SLOW)]
     if options.pattern:
-        names = [name for name in names if name.startswith(("unit", "integration"))]
+        names = [name for name in names if name.startswith(("unit", "model", "integration"))]
     LOGS.mkdir(parents=True, exist_ok=True)
     # SIGTERM as Ctrl-C: the running stage is ended in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

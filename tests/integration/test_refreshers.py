@@ -312,6 +312,21 @@ def test_inactive_client_is_parked_and_comes_back(make_service, provider):
     assert len(asked(provider, client)) == 1
 
 
+@pytest.mark.parametrize("change", [{"workspace_name": "Another"}, {"is_active": False}], ids=["name", "inactive"])
+def test_other_changes_of_a_client_leave_its_token_alone(make_service, provider, change):
+    """Only a new secret ends a backoff, and only is_active true makes a parked row due."""
+    hosts = two_hosts(make_service)
+    client, _ = connected(hosts[0], provider)
+    hosts[0].database.execute(
+        "UPDATE tokens SET refresh_failures = 8, refresh_error = 'provider_unavailable', provider_error = 'timeout',"
+        " refresh_retry_at = now() + interval '200 s', refresh_due_at = now() + interval '200 s'")
+    before = token_row(hosts[0], client, "tokens::text")
+    assert hosts[1].patch(f"/clients/{client['client_id']}", json=change).status_code == 200
+    let_refreshers_pass(hosts[0], provider)
+    assert token_row(hosts[0], client, "tokens::text") == before
+    assert asked(provider, client) == []
+
+
 def test_client_that_comes_back_while_it_is_being_parked(make_service, provider):
     """PATCH is_active true in the very moment a refresher parks the row: the row is not forgotten."""
     hosts = two_hosts(make_service)

@@ -10,6 +10,7 @@ GATE = 4711
 
 def two_hosts(make_service, database=None, **env):
     """Two Services over one database, both with these settings."""
+    env = {"REFRESHERS": "2", **env}
     return tuple(make_service(env=env, database=database) for _ in range(2))
 
 
