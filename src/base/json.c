@@ -38,6 +38,12 @@ static bool is_leading_zero(const char *text, size_t len, size_t i)
 	return i + 1 < len && is_digit(text[i + 1]) && !is_digit(before) && !strchr(".eE", before);
 }
 
+/* Does the '.' at text[@i] lack a digit on one of its sides? */
+static bool is_bare_point(const char *text, size_t len, size_t i)
+{
+	return !i || !is_digit(text[i - 1]) || i + 1 == len || !is_digit(text[i + 1]);
+}
+
 /* The UTF-16 unit of the escape \uXXXX at text[@i], or -1. */
 static int escaped_unit(const char *text, size_t len, size_t i)
 {
@@ -84,10 +90,8 @@ static bool is_lenient(const char *text, size_t len)
 			in_string = !in_string;
 		else if (in_string)
 			continue;
-		else if (strchr("'IN", c) || (c == '0' && is_leading_zero(text, len, i)))
-			return true;
-		else if (c == '.' &&
-			 (!i || !is_digit(text[i - 1]) || i + 1 == len || !is_digit(text[i + 1])))
+		else if (strchr("'IN", c) || (c == '0' && is_leading_zero(text, len, i)) ||
+			 (c == '.' && is_bare_point(text, len, i)))
 			return true;
 	}
 	return false;
