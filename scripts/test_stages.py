@@ -289,7 +289,7 @@ def stage_integration_sanitized(runner):
     reports.mkdir()
     reports.chmod(0o777)
     wrapper = ["env"] + [f"{name}={value}" for name, value in sanitizer_options(reports).items()]
-    counts = integration(runner, build / "token-service", wrapper, time_factor=3)
+    counts = integration(runner, build / "token-service", wrapper, time_factor=3, select=("-m", "memcheck"))
     return add(counts, reports_of(runner, reports, "sanitizer")) if counts != NONE else NONE
 
 

@@ -474,7 +474,7 @@ GOOGLE_ISSUER=https://example.test/#no-comment-here
 STATE_TTL=60
 STATE_TTL=90
 EMPTY=
-DATABASE_URL="host=/nowhere password='it''s # $HOME \\\\ `id`'"
+DATABASE_URL="host=/nowhere password='it\\'s # $HOME \\\\ `id`'"
 """
 
 
