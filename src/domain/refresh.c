@@ -15,6 +15,9 @@
 /* Within one call, for what never reached the provider. */
 #define TRIES_MAX 3
 #define TRY_AGAIN_MAX_MS 300
+/* Since it arrived, a call does not look at its row for longer; but for so long it does. */
+#define TOLD_AFTER_MS 2200
+#define LOOK_MIN_MS 500
 /* A forced refresh is not done more often than this. */
 #define FORCED_EVERY_US (1 * US_PER_S)
 
@@ -332,7 +335,10 @@ static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 	if (err == ERR_INTERNAL)
 		return err;
 	db_err = store_failure(attempt, err, &row);
-	return db_err ? db_err : answer_failure(attempt, err, &row, ret_token);
+	/* Not stored, the failure costs a caller no token that works either. */
+	if (db_err && (attempt->call->forced || row.expires_at_us <= row.now_us))
+		return db_err;
+	return answer_failure(attempt, err, &row, ret_token);
 }
 
 static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
@@ -435,6 +441,17 @@ static enum err refuse_while_open(const struct domain *domain, const struct refr
 	return ERR_OK;
 }
 
+/* A caller who lost time on the way, to a database that hangs perhaps, is told so all the sooner. */
+static int64_t first_look_until_ms(const struct refresh_call *call)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	int64_t until_ms = call->arrived_ms + TOLD_AFTER_MS;
+
+	if (until_ms > now_ms + DB_CALL_MS)
+		return now_ms + DB_CALL_MS;
+	return until_ms > now_ms + LOOK_MIN_MS ? until_ms : now_ms + LOOK_MIN_MS;
+}
+
 enum err refresh_get(const struct domain *domain, const struct refresh_call *call,
 		     struct token *ret_token, struct problem *problem)
 {
@@ -446,7 +463,7 @@ enum err refresh_get(const struct domain *domain, const struct refresh_call *cal
 		token_by_branch_query(&query, call->branch_id);
 	else
 		token_by_client_query(&query, call->client_id);
-	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	err = db_exec(domain->db, &query, first_look_until_ms(call));
 	if (!err && !db_rows(&query))
 		err = not_found(call);
 	if (!err) {

@@ -38,6 +38,7 @@ struct board_slot *board_take(struct board *board, enum worker_kind kind)
 		if (board->slots[i].kind == WORKER_NONE) {
 			board->slots[i].deadline_ms = 0;
 			board->slots[i].promised_until_ms = 0;
+			board->slots[i].ready = false;
 			board->slots[i].requests = 0;
 			board->slots[i].kind = kind;
 			return &board->slots[i];

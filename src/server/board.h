@@ -25,6 +25,7 @@ struct board_slot {
 	_Atomic int64_t deadline_ms; /* monotonic: when the work in hand must be done; 0: idle */
 	_Atomic int64_t
 		promised_until_ms; /* monotonic: a caller is on its way to this idle worker */
+	_Atomic bool ready;        /* the worker is in its loop */
 	_Atomic uint64_t requests; /* answered */
 };
 

@@ -22,6 +22,8 @@
 #define ALIVE_MS 30000 /* a worker that lived so long begins its backoff anew */
 #define TERM_TO_KILL_MS 1000
 #define TICK_MS 200
+/* How long a worker that is to be replaced waits for its successors to be in their loops. */
+#define RETIRE_MAX_MS 20000
 /* Room for as many workers as any configuration may ask for, and for those of older ones that
  * still drain: a reload must not be short of it. */
 #define WORKERS_MAX (64 + 256 + 64)
@@ -40,8 +42,9 @@ struct child {
 	pid_t pid; /* 0: free */
 	struct board_slot *slot;
 	int64_t started_ms;
-	int drain_ms;       /* of the configuration that it was started with */
-	int64_t kill_at_ms; /* 0: not asked to stop */
+	int drain_ms;         /* of the configuration that it was started with */
+	int64_t retire_at_ms; /* to be replaced, at this time at the latest; 0: it stays */
+	int64_t kill_at_ms;   /* 0: not asked to stop */
 };
 
 struct supervisor {
@@ -259,6 +262,44 @@ static void enforce_deadlines(struct supervisor *sup)
 	}
 }
 
+static bool has_place(const struct supervisor *sup, const struct child *child)
+{
+	for (size_t i = 0; i < sup->nplaces; i++) {
+		if (sup->places[i].pid == child->pid)
+			return true;
+	}
+	return false;
+}
+
+/* Does every place of @kind have a worker that is in its loop? */
+static bool is_staffed(const struct supervisor *sup, enum worker_kind kind)
+{
+	size_t places = 0, ready = 0;
+
+	for (size_t i = 0; i < sup->nplaces; i++)
+		places += sup->places[i].kind == kind;
+	for (size_t i = 0; i < sup->board->count; i++) {
+		const struct child *child = &sup->children[i];
+
+		ready += child->pid && child->slot->kind == (int)kind && child->slot->ready &&
+			 has_place(sup, child);
+	}
+	return ready == places;
+}
+
+/* Workers that were replaced go on until their successors serve: between them there is no gap. */
+static void retire_replaced(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->board->count; i++) {
+		struct child *child = &sup->children[i];
+
+		if (child->pid && child->retire_at_ms &&
+		    (is_staffed(sup, (enum worker_kind)child->slot->kind) ||
+		     !clock_left_ms(child->retire_at_ms)))
+			stop_child(child, child->drain_ms);
+	}
+}
+
 /* New places first: the old workers go on until the new ones take over. */
 static void reload(struct supervisor *sup)
 {
@@ -276,12 +317,9 @@ static void reload(struct supervisor *sup)
 	start_due(sup);
 	for (size_t i = 0; i < sup->board->count; i++) {
 		struct child *child = &sup->children[i];
-		bool has_place = false;
 
-		for (size_t k = 0; k < sup->nplaces; k++)
-			has_place |= sup->places[k].pid == child->pid;
-		if (!has_place)
-			stop_child(child, child->drain_ms);
+		if (child->pid && !child->retire_at_ms && !has_place(sup, child))
+			child->retire_at_ms = clock_monotonic_ms() + RETIRE_MAX_MS;
 	}
 	LOG(&sup->log, LOG_INFO, "reloaded");
 }
@@ -326,6 +364,7 @@ static void supervise(struct supervisor *sup)
 		if (signal_number > 0)
 			on_signal(sup, signal_number);
 		reap(sup);
+		retire_replaced(sup);
 		enforce_deadlines(sup);
 	}
 }

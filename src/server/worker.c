@@ -148,6 +148,7 @@ _Noreturn void worker_main(struct worker *worker)
 		LOG(worker->log, LOG_ERROR, "worker cannot start");
 		_exit(WORKER_EXIT_FAILED);
 	}
+	worker->slot->ready = true;
 	if (kind == WORKER_EXCHANGE)
 		worker_exchange_loop(worker);
 	else if (kind == WORKER_REFRESHER)

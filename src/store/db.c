@@ -14,6 +14,9 @@
 
 #define BACKOFF_MIN_MS 250
 #define BACKOFF_MAX_MS 2000
+/* For a connection to a server that was silent: with the round that noticed it, a caller who
+ * waited for that round is still told in less than two such rounds. */
+#define CONNECT_AGAIN_MS 800
 
 bool db_url_is_valid(const char *url)
 {
@@ -107,6 +110,7 @@ enum err db_wait(struct db *db, short events, int64_t deadline_ms)
 			return ERR_OK;
 		if (n < 0 && errno == EINTR)
 			continue;
+		db->silent = n == 0;
 		db_set_error(db, n ? strerror(errno) : "no answer in time");
 		return ERR_DATABASE_UNAVAILABLE;
 	}
@@ -174,6 +178,8 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		return ERR_OK;
 	if (clock_monotonic_ms() < db->retry_at_ms)
 		return ERR_DATABASE_UNAVAILABLE;
+	if (db->silent && clock_left_ms(deadline_ms) > CONNECT_AGAIN_MS)
+		deadline_ms = clock_monotonic_ms() + CONNECT_AGAIN_MS;
 	db_set_error(db, "");
 	db->conn = PQconnectStartParams(keys, values, 1);
 	if (db->conn)
@@ -186,6 +192,7 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		back_off(db);
 		return ERR_DATABASE_UNAVAILABLE;
 	}
+	db->silent = false;
 	db->backoff_ms = 0;
 	db->retry_at_ms = 0;
 	return ERR_OK;

@@ -16,6 +16,7 @@ struct db {
 	const struct db_stmt *prepared[DB_PREPARED_MAX]; /* on this connection */
 	size_t nprepared;
 	int64_t retry_at_ms; /* no connection attempt before */
+	bool silent;         /* the server gave no answer in time: it gets less time to connect */
 	int backoff_ms;
 	char last_error[256];
 	char failure[256]; /* the first statement that failed since it was cleared */

@@ -12,7 +12,6 @@ from support.postgres import Cluster
 from support.processes import wait_until
 
 GONE_S = processes.seconds(2.5)  # the longest that a call may take to say so
-FROZEN_S = processes.seconds(4)  # two database calls, and time to tell
 BACK_S = 5
 
 
@@ -175,8 +174,8 @@ def test_no_worker_ends_because_the_database_does(hosts, provider, own_cluster):
 
 
 def test_frozen_database_is_503_in_time(hosts, provider, own_cluster, own_database):
-    """Connections stand, but nothing answers on them: a database call gives up after 1.5 s. A caller may wait for the
-    round that its worker is in, and meets one of its own: the wait of two, not one for each that came before it."""
+    """Connections stand, but nothing answers on them: a database call gives up after 1.5 s, and the attempt to connect
+    anew sooner, so that a caller who waited for the round that its worker was in is still told in under 2.5 s."""
     host = hosts()
     (branch,) = branches(host, provider, 1)
     (expired,) = branches(host, provider, 1, expires_in=-10)
@@ -187,7 +186,7 @@ def test_frozen_database_is_503_in_time(hosts, provider, own_cluster, own_databa
             calls = [("GET", f"/tokens/{branch}", None), ("POST", "/tokens/refresh", {"branch_id": branch}),
                      ("GET", f"/tokens/{expired}", None), ("GET", "/clients", None)]
             for call, took, answer in ask_everything(host, calls * 4):
-                assert took < FROZEN_S, f"{call}: {took:.1f} s"
+                assert took < GONE_S, f"{call}: {took:.1f} s"
                 check_gone(answer)
     wait_until(lambda: host.get(f"/tokens/{branch}").status_code == 200, BACK_S)
     wait_until(lambda: host.get(f"/tokens/{expired}").status_code == 200, BACK_S)
@@ -328,8 +327,8 @@ def test_lock_that_was_cut_off_does_not_let_the_loser_overwrite_the_winner(hosts
 
 
 def test_failure_that_could_not_be_stored_harms_nothing(hosts, provider, own_database):
-    """Inside the buffer, the connection lost, the provider refusing: the caller gets the token that works, or word
-    that the database was lost; the row is as it was, and the next reader has the token."""
+    """Inside the buffer, the connection lost, the provider refusing: the caller gets the token that works; the row is
+    as it was, and the next reader has the token."""
     host, other = hosts(), hosts()
     client = flow.register(host, provider)
     branch = client["branch_identifier"]
@@ -342,10 +341,8 @@ def test_failure_that_could_not_be_stored_harms_nothing(hosts, provider, own_dat
     trouble.terminate(own_database, trouble.holder(own_database))
     provider.release()
     answer = refresh.result()
-    if answer.status_code == 200:
-        assert answer.json()["access_token"] == token and answer.json()["stale"] is True
-    else:
-        check_gone(answer)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["access_token"] == token and answer.json()["stale"] is True
     wait_until(lambda: provider.refreshes()[0]["ended_at"], what="the provider's answer is out")
     assert own_database.all("SELECT * FROM tokens") == before
     again = other.get(f"/tokens/{branch}")
