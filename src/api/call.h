@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "domain/authorization.h"
+#include "domain/caller.h"
 #include "domain/client.h"
 #include "domain/domain.h"
 #include "http/message.h"
@@ -34,6 +35,7 @@ struct call {
 
 	/* Set on the way. */
 	const struct route *route;
+	struct caller caller;
 	char request_id[HTTP_REQUEST_ID_SIZE]; /* a copy: after an early answer req is gone */
 	const char *args[CALL_ARGS_MAX]; /* decoded path segments of {…} in the route's pattern */
 	struct db_query query;

@@ -13,20 +13,20 @@
 
 /* clang-format off */
 static const struct route routes[] = {
-	{ "GET", "/", POOL_DATABASE, root_ask, NULL, NULL, false },
-	{ "GET", "/health", POOL_DATABASE, health_get_ask, health_get_answer, NULL, false },
-	{ "GET", "/health/live", POOL_DATABASE, health_live_ask, NULL, NULL, false },
-	{ "GET", "/health/ready", POOL_DATABASE, health_ready_ask, health_ready_answer, NULL, false },
-	{ "POST", "/clients", POOL_DATABASE, client_post_ask, client_post_answer, NULL, false },
-	{ "GET", "/clients", POOL_DATABASE, clients_get_ask, clients_get_answer, NULL, false },
-	{ "GET", "/clients/{client_id}", POOL_DATABASE, client_one_ask, client_one_answer, NULL, false },
-	{ "PATCH", "/clients/{client_id}", POOL_DATABASE, client_patch_ask, client_one_answer, NULL, false },
-	{ "DELETE", "/clients/{client_id}", POOL_EXCHANGE, NULL, NULL, client_delete_run, false },
-	{ "GET", "/oauth/login/{client_id}", POOL_DATABASE, login_ask, login_answer, NULL, PAGE },
-	{ "GET", "/auth/callback", POOL_EXCHANGE, NULL, NULL, callback_run, PAGE },
-	{ "GET", "/tokens/{branch_id}", POOL_DATABASE, token_ask, token_answer, token_run, false },
-	{ "POST", "/tokens/{branch_id}/revoke", POOL_EXCHANGE, NULL, NULL, token_revoke_run, false },
-	{ "POST", "/tokens/refresh", POOL_EXCHANGE, NULL, NULL, token_refresh_run, false },
+	{ "GET", "/", ACCESS_OPEN, POOL_DATABASE, root_ask, NULL, NULL, false },
+	{ "GET", "/health", ACCESS_OPEN, POOL_DATABASE, health_get_ask, health_get_answer, NULL, false },
+	{ "GET", "/health/live", ACCESS_OPEN, POOL_DATABASE, health_live_ask, NULL, NULL, false },
+	{ "GET", "/health/ready", ACCESS_OPEN, POOL_DATABASE, health_ready_ask, health_ready_answer, NULL, false },
+	{ "POST", "/clients", ACCESS_ADMIN, POOL_DATABASE, client_post_ask, client_post_answer, NULL, false },
+	{ "GET", "/clients", ACCESS_ADMIN, POOL_DATABASE, clients_get_ask, clients_get_answer, NULL, false },
+	{ "GET", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_one_ask, client_one_answer, NULL, false },
+	{ "PATCH", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_patch_ask, client_one_answer, NULL, false },
+	{ "DELETE", "/clients/{client_id}", ACCESS_ADMIN, POOL_EXCHANGE, NULL, NULL, client_delete_run, false },
+	{ "GET", "/oauth/login/{client_id}", ACCESS_OPEN, POOL_DATABASE, login_ask, login_answer, NULL, PAGE },
+	{ "GET", "/auth/callback", ACCESS_OPEN, POOL_EXCHANGE, NULL, NULL, callback_run, PAGE },
+	{ "GET", "/tokens/{branch_id}", ACCESS_FETCHER, POOL_DATABASE, token_ask, token_answer, token_run, false },
+	{ "POST", "/tokens/{branch_id}/revoke", ACCESS_ADMIN, POOL_EXCHANGE, NULL, NULL, token_revoke_run, false },
+	{ "POST", "/tokens/refresh", ACCESS_FETCHER, POOL_EXCHANGE, NULL, NULL, token_refresh_run, false },
 };
 /* clang-format on */
 

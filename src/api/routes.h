@@ -14,6 +14,7 @@ enum pool {
 struct route {
 	const char *method;
 	const char *pattern; /* segments; {name} takes any one */
+	enum access access;  /* what a caller must be allowed */
 	enum pool pool;
 	enum err (*ask)(struct call *call);
 	enum err (*answer)(struct call *call); /* may be NULL: ask() made the reply */
