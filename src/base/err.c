@@ -63,6 +63,15 @@ static const struct err_info table[ERR__COUNT] = {
 				       "The database cannot be reached. Try again after Retry-After seconds." },
 	[ERR_OVERLOADED] = { 503, "overloaded",
 			     "The service has more to do than it can. Try again after Retry-After seconds." },
+	[ERR_SECRET_KEY_UNKNOWN] = { 503, "secret_key_unknown",
+				     "What is stored was sealed under a key that this service does not have. Nothing was "
+				     "changed; add the key to SECRET_KEY_PREVIOUS and try again." },
+	[ERR_SEALED_VALUE_DAMAGED] = { 500, "sealed_value_damaged",
+				       "A stored value does not open: it was altered, cut short, or moved from another row. "
+				       "It is kept as it is; restore it from a backup, or set or connect it anew." },
+	[ERR_SEALED_VALUE_MALFORMED] = { 500, "sealed_value_malformed",
+					 "A stored value is not a sealed one. It is kept as it is; restore it from a backup, "
+					 "or set or connect it anew." },
 	[ERR_INTERNAL] = { 500, "internal_error",
 			   "The service met an error of its own. Its log has more under this request_id." },
 };

@@ -34,6 +34,43 @@ void base64url_encode(const unsigned char *data, size_t len, char *ret_text)
 	*ret_text = '\0';
 }
 
+/* -1: none of the alphabet */
+static int base64url_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+bool base64url_decode(const char *text, unsigned char *ret_data, size_t *ret_len)
+{
+	unsigned int bits = 0;
+	size_t len = 0;
+	int have = 0;
+
+	for (; *text; text++) {
+		int value = base64url_value(*text);
+
+		if (value < 0)
+			return false;
+		bits = (bits << 6) | (unsigned int)value;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			ret_data[len++] = (unsigned char)(bits >> have);
+		}
+	}
+	/* Six bits left over are a lone character; fewer are spare and must be zero. */
+	if (have >= 6 || bits & ((1U << have) - 1))
+		return false;
+	*ret_len = len;
+	return true;
+}
+
 enum err digest_sha256_hex(const char *s, char *ret_text)
 {
 	unsigned char digest[SHA256_SIZE];

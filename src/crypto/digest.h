@@ -1,6 +1,7 @@
 #ifndef CRYPTO_DIGEST_H
 #define CRYPTO_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -15,6 +16,13 @@ MUST_CHECK enum err digest_sha256(const void *data, size_t len, unsigned char *r
 #define BASE64URL_SIZE(n) (((n)*4 + 2) / 3 + 1)
 
 void base64url_encode(const unsigned char *data, size_t len, char *ret_text);
+
+/* Most bytes that a text of @n characters stands for. */
+#define BASE64URL_BYTES(n) ((n) / 4 * 3 + (n) % 4)
+
+/* Decodes @text into @ret_data, which has room for BASE64URL_BYTES(strlen(@text)). false: it is
+ * not what base64url_encode() writes (no padding, no spare bits that are set, nothing else). */
+MUST_CHECK bool base64url_decode(const char *text, unsigned char *ret_data, size_t *ret_len);
 
 /* Bytes of the text of digest_hex(), its NUL included. */
 #define SHA256_HEX_SIZE (2 * SHA256_SIZE + 1)

@@ -40,6 +40,45 @@ static void check_base64url(const void *data, size_t len, const char *expected)
 	free(text);
 }
 
+static void check_decoded(const char *text, const char *data, size_t len)
+{
+	char *copy = exact_copy(text, strlen(text) + 1);
+	unsigned char *bytes = malloc(BASE64URL_BYTES(strlen(text)) + 1);
+	size_t got = 99;
+
+	CHECK_ROW(text, base64url_decode(copy, bytes, &got));
+	CHECK_ROW(text, got == len && !memcmp(bytes, data, len));
+	free(bytes);
+	free(copy);
+}
+
+static void base64url_decodes_what_it_encodes(void **state)
+{
+	check_decoded("", "", 0);
+	check_decoded("Zg", "f", 1);
+	check_decoded("Zm8", "fo", 2);
+	check_decoded("Zm9v", "foo", 3);
+	check_decoded("Zm9vYmFy", "foobar", 6);
+	check_decoded("-_-_", "\xfb\xff\xbf", 3);
+	check_decoded("AAAAAA", "\0\0\0\0", 4);
+}
+
+static void base64url_refuses_every_other_spelling(void **state)
+{
+	static const char *const rows[] = {
+		"Z",    "Zm9vY", "Zg==",   "Zg=",   "Zh",       "Zm9",
+		"+/+/", "Zm 9v", "Zm9v\n", "Zm9v.", "\xff\xff",
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		unsigned char bytes[16];
+		size_t len = 99;
+
+		CHECK_ROW(rows[i], !base64url_decode(rows[i], bytes, &len));
+		CHECK_ROW(rows[i], len == 99);
+	}
+}
+
 static void base64url_gives_the_vectors_of_rfc_4648(void **state)
 {
 	/* section 10, without the padding */
@@ -74,6 +113,8 @@ int main(void)
 		cmocka_unit_test(sha256_gives_the_published_digests),
 		cmocka_unit_test(sha256_takes_bytes_with_nul),
 		cmocka_unit_test(base64url_gives_the_vectors_of_rfc_4648),
+		cmocka_unit_test(base64url_decodes_what_it_encodes),
+		cmocka_unit_test(base64url_refuses_every_other_spelling),
 		cmocka_unit_test(pkce_challenge_is_that_of_rfc_7636),
 	};
 

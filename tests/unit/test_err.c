@@ -33,6 +33,9 @@ static const struct {
 	{ ERR_REFRESH_IN_PROGRESS, 503, "refresh_in_progress" },
 	{ ERR_DATABASE_UNAVAILABLE, 503, "database_unavailable" },
 	{ ERR_OVERLOADED, 503, "overloaded" },
+	{ ERR_SECRET_KEY_UNKNOWN, 503, "secret_key_unknown" },
+	{ ERR_SEALED_VALUE_DAMAGED, 500, "sealed_value_damaged" },
+	{ ERR_SEALED_VALUE_MALFORMED, 500, "sealed_value_malformed" },
 	{ ERR_INTERNAL, 500, "internal_error" },
 };
 
