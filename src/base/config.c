@@ -74,6 +74,7 @@ struct option {
 	}
 
 static const char *const environments[] = { "development", "production", NULL };
+static const char *const off_on[] = { "off", "on", NULL };
 static const char *const log_formats[] = { "json", "text", NULL };
 static const char *const log_levels[] = { "DEBUG", "INFO", "WARNING", "ERROR", NULL };
 
@@ -117,6 +118,8 @@ static const struct option options[] = {
 		"seconds; how long a login may take from its begin to its callback"),
 	OPT_SECONDS(TOKEN_EXPIRY_BUFFER, token_expiry_buffer_s, 0, 3000, 300,
 		"seconds before expiry in which a token is refreshed"),
+	OPT_ENUM(VERIFY_WORKSPACE_EMAIL, verify_workspace_email, off_on, "off",
+		"on: a consent counts only when it is given as the client's workspace_email"),
 };
 /* clang-format on */
 

@@ -38,6 +38,7 @@ struct config {
 	int refreshers;
 	int state_ttl_s;
 	int token_expiry_buffer_s;
+	int verify_workspace_email; /* boolean */
 };
 
 /*

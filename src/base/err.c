@@ -21,6 +21,9 @@ static const struct err_info table[ERR__COUNT] = {
 				  "An API key is needed. Send 'Authorization: Bearer <key>' with a key that is valid." },
 	[ERR_FORBIDDEN] = { 403, "forbidden",
 			    "This API key may not make this call. Use a key with the right role and branches." },
+	[ERR_WRONG_ACCOUNT] = { 403, "wrong_account",
+				"The consent was not given by the workspace's address. Nothing was stored; begin again "
+				"from the login link and sign in as that address." },
 	[ERR_CLIENT_INACTIVE] = { 403, "client_inactive",
 				  "This client is switched off. Set is_active to true with PATCH /clients/{id} to use it." },
 	[ERR_NOT_FOUND] = { 404, "not_found", "There is nothing at this path. Check the URL." },

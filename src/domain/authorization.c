@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "crypto/random.h"
 #include "domain/client.h"
+#include "domain/identity.h"
+#include "domain/scope.h"
 #include "google/url.h"
 #include "store/login_store.h"
 #include "store/token_store.h"
@@ -91,6 +93,7 @@ static enum err put_consent_url(const struct domain *domain, const struct login 
 {
 	unsigned char digest[SHA256_SIZE];
 	char challenge[BASE64URL_SIZE(SHA256_SIZE)];
+	CLEANUP(mem_free_ptr) char *scope = scope_asked(domain->config);
 	enum err err = digest_sha256(login->code_verifier, strlen(login->code_verifier), digest);
 
 	if (err)
@@ -101,7 +104,7 @@ static enum err put_consent_url(const struct domain *domain, const struct login 
 								      : "?response_type=code");
 	put_param(url, "client_id", client->client_id);
 	put_param(url, "redirect_uri", client->redirect_uri);
-	put_param(url, "scope", domain->config->google_scope);
+	put_param(url, "scope", scope);
 	put_param(url, "state", login->state);
 	put_param(url, "code_challenge", challenge);
 	put_param(url, "code_challenge_method", "S256");
@@ -176,25 +179,30 @@ static enum err consume_state(const struct domain *domain, const struct login_ca
 	return !err && !db_rows(query) ? ERR_INVALID_STATE : err;
 }
 
-/* Does the space-separated list @granted hold every scope of @wanted? */
-static bool scope_covers(const char *granted, const char *wanted)
+/* Did the right person allow all that was asked for? */
+static enum err check_grant(const struct domain *domain, const struct login_row *login,
+			    struct token_answer *answer, struct problem *problem)
 {
-	CLEANUP(mem_free_ptr) char *copy = mem_strdup(wanted);
-	char *save = NULL;
+	CLEANUP(mem_free_ptr) char *asked = scope_asked(domain->config);
+	struct identity_wish wish = {
+		.issuer = domain->config->google_issuer,
+		.client_id = login->client_id,
+		.email = login->workspace_email,
+		.now_us = login->now_us,
+	};
+	const char *reason = NULL;
+	enum err err = ERR_OK;
 
-	for (char *scope = strtok_r(copy, " ", &save); scope; scope = strtok_r(NULL, " ", &save)) {
-		size_t len = strlen(scope);
-		const char *at = granted;
-
-		while ((at = strstr(at, scope))) {
-			if ((at == granted || at[-1] == ' ') && (!at[len] || at[len] == ' '))
-				break;
-			at++;
-		}
-		if (!at)
-			return false;
-	}
-	return true;
+	/* RFC 6749 section 5.1: without a scope it is what was asked for. */
+	if (!answer->scope)
+		answer->scope = mem_strdup(asked);
+	if (!scope_covers(answer->scope, asked))
+		return ERR_INSUFFICIENT_SCOPE;
+	if (domain->config->verify_workspace_email)
+		err = identity_check(&wish, answer->id_token.data, &reason);
+	if (err)
+		snprintf(problem->provider_error, sizeof(problem->provider_error), "%s", reason);
+	return err;
 }
 
 static enum err exchange_code(const struct domain *domain, const struct login_callback *callback,
@@ -215,9 +223,6 @@ static enum err exchange_code(const struct domain *domain, const struct login_ca
 		problem->retry_after_s = failure.retry_after_s > 0 ? (int)failure.retry_after_s : 5;
 	if (err)
 		return err;
-	/* RFC 6749 section 5.1: without a scope it is what was asked for. */
-	if (answer->scope && !scope_covers(answer->scope, domain->config->google_scope))
-		return ERR_INSUFFICIENT_SCOPE;
 	if (!secret_is_set(&answer->refresh_token)) {
 		snprintf(problem->provider_error, sizeof(problem->provider_error),
 			 "no_refresh_token");
@@ -251,7 +256,7 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		.access_token = answer->access_token.data,
 		.refresh_token = answer->refresh_token.data,
 		.token_type = answer->token_type,
-		.scope = answer->scope ? answer->scope : domain->config->google_scope,
+		.scope = answer->scope,
 		.expires_at_us = expires_at_us,
 		.refresh_began_at_us = login->now_us,
 		.refresh_due_at_us = token_due_at(domain, login->now_us, expires_at_us),
@@ -314,6 +319,8 @@ enum err login_finish(const struct domain *domain, const struct login_callback *
 	err = check_callback(domain, callback, &login, problem);
 	if (!err)
 		err = exchange_code(domain, callback, &login, &answer, problem);
+	if (!err)
+		err = check_grant(domain, &login, &answer, problem);
 	if (!err)
 		err = store_grant(domain, callback, &login, &answer, ret_consent);
 	return err;

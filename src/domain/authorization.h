@@ -70,7 +70,7 @@ void consent_release(struct consent *consent);
  * Uses the state up, exchanges the code, and stores the grant. ERR_INVALID_STATE,
  * ERR_CLIENT_INACTIVE, ERR_ISSUER_MISMATCH, ERR_PROVIDER_DENIED, ERR_MALFORMED_REQUEST (no code),
  * the classes of token_endpoint_exchange() but a code that the provider does not take is
- * ERR_PROVIDER_ERROR, ERR_INSUFFICIENT_SCOPE, ERR_DATABASE_UNAVAILABLE. After each the grant
+ * ERR_PROVIDER_ERROR, ERR_INSUFFICIENT_SCOPE, ERR_WRONG_ACCOUNT, ERR_DATABASE_UNAVAILABLE. After each the grant
  * that was there before is as it was.
  */
 MUST_CHECK enum err login_finish(const struct domain *domain, const struct login_callback *callback,

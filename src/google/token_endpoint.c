@@ -21,6 +21,7 @@ void token_answer_release(struct token_answer *answer)
 {
 	secret_release(&answer->access_token);
 	secret_release(&answer->refresh_token);
+	secret_release(&answer->id_token);
 	free(answer->token_type);
 	free(answer->scope);
 	*answer = (struct token_answer){ 0 };
@@ -132,6 +133,7 @@ enum err token_answer_parse(const struct google_answer *answer, struct token_ans
 		return ERR_PROVIDER_ERROR;
 	}
 	secret_set(&ret_answer->access_token, access_token);
+	secret_set(&ret_answer->id_token, json_get_string(body, "id_token"));
 	ret_answer->token_type = mem_strdup("Bearer");
 	ret_answer->scope = mem_strdup(scope);
 	return ERR_OK;

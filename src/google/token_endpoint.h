@@ -17,9 +17,10 @@
 struct token_answer {
 	struct secret access_token;
 	struct secret
-		refresh_token; /* unset: the provider sent none; may be set after a failure too */
-	char *token_type;      /* "Bearer" */
-	char *scope;           /* NULL: the provider named none */
+		refresh_token;  /* unset: the provider sent none; may be set after a failure too */
+	struct secret id_token; /* unset: none came */
+	char *token_type;       /* "Bearer" */
+	char *scope;            /* NULL: the provider named none */
 	int64_t expires_in_s;
 };
 

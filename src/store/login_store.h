@@ -37,6 +37,7 @@ struct login_row {
 	const char *client_id;
 	const char *client_secret;
 	const char *branch_id;
+	const char *workspace_email;
 	const char *redirect_uri; /* as it was sent to the provider */
 	const char *code_verifier;
 	bool is_active;

@@ -411,6 +411,13 @@ def person_allows_less(world):
     return connect(world.service, world.provider, world.client(), action="allow-less")
 
 
+@provokes(403, "wrong_account", login_url=True, provider_error="email_differs")
+def another_account_consents(world):
+    service = world.make_service(env={"VERIFY_WORKSPACE_EMAIL": "on"})
+    client = register(service, world.provider)
+    return connect(service, world.provider, client, login="other@example.test")
+
+
 @provokes(502, "provider_error")
 def provider_answers_no_token(world):
     return world.refused_refresh(kind="status", status=200, body="<html>Welcome</html>")

@@ -50,6 +50,18 @@ function leaveOutOldRefreshToken(ctx, form) {
 	ctx.body = rest;
 }
 
+// Asked for by their short names, these are answered in full, as by Google.
+const FULL_NAMES = {
+	email: 'https://www.googleapis.com/auth/userinfo.email',
+	profile: 'https://www.googleapis.com/auth/userinfo.profile',
+};
+
+function nameScopesInFull(ctx) {
+	if (typeof ctx.body?.scope !== 'string') return;
+	const scope = ctx.body.scope.split(' ').map((name) => FULL_NAMES[name] ?? name).join(' ');
+	ctx.body = { ...ctx.body, scope };
+}
+
 function note(entry, log, ctx) {
 	const { error, access_token, refresh_token } = ctx.body ?? {};
 	entry.result = ctx.status < 400 ? 'ok' : (error ?? `http_${ctx.status}`);
@@ -83,6 +95,7 @@ export function observedEndpoints(world) {
 		const process = async () => {
 			if (endpoint === 'token' || (await authenticateRevocation(ctx, form, world))) await next();
 			leaveOutOldRefreshToken(ctx, form);
+			nameScopesInFull(ctx);
 			note(entry, log, ctx);
 		};
 		try {

@@ -14,6 +14,8 @@ const COOKIE_PREFIX = 'stand_in'; // cookies know no ports: keep clear of the se
 
 export const defaultSettings = () => ({
 	access_token_ttl: HOUR, // seconds, for tokens issued from now on
+	email_claim: true, // false: the ID token does not name the e-mail address
+	email_verified: true, // what the ID token says of it
 	issue_refresh_token: true, // false: none, even with access_type=offline
 	revoke_person: true, // the revocation endpoint ends all grants of that person to that client
 	rotate: false, // every refresh gives a new refresh token and uses up the old one
@@ -75,7 +77,12 @@ function configuration({ offlineGrants, settings, store }) {
 		},
 		findAccount: (ctx, login) => ({
 			accountId: login,
-			claims: () => ({ sub: login, email: login, email_verified: true, name: login.split('@')[0] }),
+			claims: () => ({
+				sub: login,
+				...(settings.email_claim && { email: login }),
+				email_verified: settings.email_verified,
+				name: login.split('@')[0],
+			}),
 		}),
 		// Google gives a refresh token for access_type=offline, not for a scope.
 		issueRefreshToken: (ctx, client, source) =>

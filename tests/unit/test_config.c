@@ -32,6 +32,7 @@ static const struct {
 	{ "ENVIRONMENT", OFFSET(environment), { "development", "production" }, 0 },
 	{ "LOG_FORMAT", OFFSET(log_format), { "json", "text" }, LOG_FORMAT_JSON },
 	{ "LOG_LEVEL", OFFSET(log_level), { "DEBUG", "INFO", "WARNING", "ERROR" }, LOG_INFO },
+	{ "VERIFY_WORKSPACE_EMAIL", OFFSET(verify_workspace_email), { "off", "on" }, 0 },
 };
 
 static const struct {

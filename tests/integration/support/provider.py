@@ -8,7 +8,10 @@ import httpx
 
 from . import processes
 
-DEFAULT_SETTINGS = {"access_token_ttl": 3600, "issue_refresh_token": True, "revoke_person": True, "rotate": False}
+DEFAULT_SETTINGS = {
+    "access_token_ttl": 3600, "email_claim": True, "email_verified": True, "issue_refresh_token": True,
+    "revoke_person": True, "rotate": False,
+}
 SCOPE = "https://www.googleapis.com/auth/business.manage"
 
 

@@ -81,6 +81,18 @@ describe('log and counts', () => {
 });
 
 describe('settings', () => {
+	it('decide what the ID token says of the e-mail address', async () => {
+		const claims = async () => {
+			const { id_token } = await provider.connect({ params: { scope: 'openid email' } });
+			return JSON.parse(Buffer.from(id_token.split('.')[1], 'base64url'));
+		};
+		assert.deepEqual(await claims().then(({ email, email_verified }) => [email, email_verified]), ['owner@example.test', true]);
+		await provider.control('POST', 'settings', { email_verified: false });
+		assert.equal((await claims()).email_verified, false);
+		await provider.control('POST', 'settings', { email_claim: false });
+		assert.equal('email' in (await claims()), false);
+	});
+
 	it('change the access token lifetime', async () => {
 		await provider.control('POST', 'settings', { access_token_ttl: 1 });
 		const { refresh_token } = await provider.grant();

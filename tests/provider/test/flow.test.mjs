@@ -44,7 +44,7 @@ describe('consent', () => {
 	it('keeps the identity scopes when the rest is refused', async () => {
 		const params = { scope: `openid email ${SCOPE}` };
 		const { body } = await provider.exchange(await provider.consent({ action: 'allow-less', params }));
-		assert.equal(body.scope, 'openid email');
+		assert.equal(body.scope, 'openid https://www.googleapis.com/auth/userinfo.email');
 		const claims = JSON.parse(Buffer.from(body.id_token.split('.')[1], 'base64url'));
 		assert.equal(claims.email, 'owner@example.test');
 	});

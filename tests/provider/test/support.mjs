@@ -67,6 +67,8 @@ class ProviderUnderTest {
 		await this.control('DELETE', 'log');
 		await this.control('POST', 'settings', {
 			access_token_ttl: 3600,
+			email_claim: true,
+			email_verified: true,
 			issue_refresh_token: true,
 			revoke_person: true,
 			rotate: false,
