@@ -3,9 +3,11 @@
  */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/config.h"
+#include "base/process.h"
 #include "server/supervisor.h"
 #include "store/db.h"
 
@@ -45,6 +47,11 @@ static int run_serve(const struct arguments *args)
 
 	if (load(args, &config))
 		return EXIT_USAGE;
+	if (process_drop_stdin()) {
+		perror("/dev/null");
+		config_release(&config);
+		return EXIT_FAILURE;
+	}
 	return supervisor_run(&config, args->env_file, args->socket_dir);
 }
 
@@ -139,6 +146,11 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	if (process_protect()) {
+		perror("token-service: cannot protect its memory");
+		return EXIT_FAILURE;
+	}
+	config_hide_secrets();
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
 		print_usage(stdout);
 		return 0;

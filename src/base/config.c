@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/envfile.h"
+#include "base/environment.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
@@ -283,7 +284,7 @@ enum err config_load(const char *env_file, FILE *faults, struct config *ret_conf
 	if (env_file && envfile_read(env_file, faults, &file))
 		return ERR_CONFIG;
 	for (size_t i = 0; i < OPTIONS; i++) {
-		const char *value = getenv(options[i].name);
+		const char *value = environment_get(options[i].name);
 
 		if (!value)
 			value = envfile_get(&file, options[i].name);
@@ -302,6 +303,20 @@ enum err config_load(const char *env_file, FILE *faults, struct config *ret_conf
 		config.google_issuer = origin(config.google_auth_url);
 	*ret_config = config;
 	return ERR_OK;
+}
+
+/* What a start may have in its environment besides, and no worker has a use for. */
+static const char *const secrets_of_others[] = { "DATABASE_ADMIN_URL", "SECRET_KEY",
+						 "SECRET_KEY_PREVIOUS" };
+
+void config_hide_secrets(void)
+{
+	for (size_t i = 0; i < OPTIONS; i++) {
+		if (options[i].type == TYPE_SECRET)
+			environment_hide(options[i].name);
+	}
+	for (size_t i = 0; i < sizeof(secrets_of_others) / sizeof(secrets_of_others[0]); i++)
+		environment_hide(secrets_of_others[i]);
 }
 
 void config_release(struct config *config)

@@ -50,6 +50,10 @@ struct config {
 MUST_CHECK enum err config_load(const char *env_file, FILE *faults, struct config *ret_config);
 void config_release(struct config *config);
 
+/* Takes the secrets out of the process's environment, where others could read them; config_load()
+ * still finds them. */
+void config_hide_secrets(void);
+
 /* Writes every option with its default and meaning, for --help. */
 void config_help(FILE *out);
 

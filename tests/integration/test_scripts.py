@@ -218,6 +218,7 @@ class Run:
 
     def __init__(self, directory, *arguments, **env):
         self.instance = unique("run")
+        self.runtime = directory / "data/runtime"
         self.out, self.err = directory / f"{self.instance}.out", directory / f"{self.instance}.err"
         env = {**dict.fromkeys(DATABASE_SETTINGS, ""), **env, INSTANCE: self.instance}
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
@@ -226,6 +227,10 @@ class Run:
                 ["env", "--default-signal=INT", ROOT / "scripts/run", *arguments],
                 env=processes.plain_environment(**env), stdout=out, stderr=err, cwd="/",
             )
+
+    def processes(self):
+        runtime = self.runtime.read_text().strip() if self.runtime.exists() else None
+        return processes.processes_of_instance(self.instance, runtime)
 
     def output(self):
         return self.out.read_text() + self.err.read_text()
@@ -247,14 +252,14 @@ class Run:
 
     def wait(self):
         status = self.process.wait(processes.seconds(90))
-        wait_until(lambda: not processes.processes_of_instance(self.instance), 20, "no process is left")
+        wait_until(lambda: not self.processes(), 20, "no process is left")
         return status
 
     def close(self):
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(processes.seconds(60))
-        for pid in processes.processes_of_instance(self.instance):
+        for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -401,12 +406,17 @@ def test_run_ends_when_a_part_of_it_does(run):
     port = processes.free_port()
     running = run("--port", port)
     running.wait_until_ready(port)
-    children = processes.processes_of_instance(running.instance)
+    children = running.processes()
     [master] = [pid for pid in children if command_of(pid)[:2] == [str(ROOT / "build/token-service"), "serve"]
                 and parent_of(pid) == running.process.pid]
     os.kill(master, signal.SIGKILL)
     assert running.wait() == 1
     assert "the service ended by itself" in running.output()
+
+
+def name_of(pid):
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+        return file.read().strip()
 
 
 def command_of(pid):
@@ -434,6 +444,28 @@ def test_run_uses_the_callers_database(run, make_database, directory):
     assert call(port, "POST", "/clients", json=body_of(port, "here")).status_code == 201
     assert database.one("SELECT branch_id FROM clients") == ("here",)
     assert not (directory / "data/postgresql").exists()
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize("private", [True, False], ids=["private-database", "callers-database"])
+def test_helpers_of_a_run_do_not_inherit_its_secrets(run, make_database, private):
+    """nginx, PostgreSQL and the provider have neither the key nor the database's password in their environment."""
+    secrets = {"SECRET_KEY": "hunter2-of-the-key-Zc5v8QpXr1LmYt6K", "SECRET_KEY_PREVIOUS": "hunter2-of-yesterday-Jb9Ns4Hd0GfEa"}
+    if not private:
+        database = make_database(migrated=False)
+        secrets["DATABASE_URL"] = database.url.replace("@", ":hunter2@", 1)
+        secrets["DATABASE_ADMIN_URL"] = database.admin_url.replace("@", ":hunter2@", 1)
+    port = processes.free_port()
+    running = run("--sandbox", "--port", port, **secrets)
+    running.wait_until_ready(port)
+    seen = set()
+    for pid in set(running.processes()) - {running.process.pid}:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+            assert b"hunter2" not in environment, command_of(pid)
+            seen.add(name_of(pid))
+    assert {"nginx", "node", "token-service"} <= seen
+    assert ("postgres" in seen) == private
     assert running.stop() == 0
 
 

@@ -89,10 +89,21 @@ def remove_directory(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
-def start(command, death_signal="TERM", **options):
+def start(command, death_signal="TERM", as_user=(), **options):
     """A child that gets a signal from the kernel when this process is killed."""
-    command = ["setpriv", "--pdeathsig", death_signal, *map(str, command)]
+    command = [*as_user, "setpriv", "--pdeathsig", death_signal, *map(str, command)]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def as_other_user():
+    """What stands before a command that root runs as an ordinary user (PostgreSQL's: it may enter the cluster's
+    sockets); nothing when the tests do not run as root."""
+    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.geteuid() == 0 else []
+
+
+def give_to_other_user(path):
+    if os.geteuid() == 0:
+        shutil.chown(path, "postgres", "postgres")
 
 
 def stop(process, number=signal.SIGTERM, timeout=30):
@@ -107,19 +118,29 @@ def stop(process, number=signal.SIGTERM, timeout=30):
         return None
 
 
-def processes_of_instance(name):
-    """Pids of all processes that were started with INSTANCE=name in their environment."""
+def processes_of_instance(name, directory=None):
+    """Pids of all processes that were started with INSTANCE=name in their environment.
+
+    The service's own show theirs to root only; for anybody else it is the directory in their arguments.
+    """
     mark = f"{INSTANCE}={name}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
+            if mark in _environment_of(entry) or directory and str(directory).encode() in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
-        except OSError:  # ended meanwhile, or somebody else's
+        except OSError:  # ended meanwhile
             continue
     return found
+
+
+def _environment_of(entry):
+    try:
+        return (entry / "environ").read_bytes().split(b"\0")
+    except PermissionError:
+        return []
 
 
 def children_of(pid):

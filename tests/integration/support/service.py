@@ -245,10 +245,10 @@ class Service:
 
     def _end_workers(self):
         try:
-            wait_until(lambda: not processes.processes_of_instance(self.instance), 5)
+            wait_until(lambda: not processes.processes_of_instance(self.instance, self.socket_dir), 5)
             return []
         except AssertionError:
-            left = processes.processes_of_instance(self.instance)
+            left = processes.processes_of_instance(self.instance, self.socket_dir)
             for pid in left:
                 try:
                     os.kill(pid, signal.SIGKILL)
