@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "domain/refresh.h"
 #include "domain/revocation.h"
 
 #include <string.h>
@@ -164,9 +165,10 @@ enum err client_delete_run(struct call *call)
 	enum err err = call_arg_id(call, 0, &id);
 
 	if (!err)
-		err = revocation_delete_client(
-			call->domain, id, call->arrived_ms + call->domain->config->refresh_wait_ms,
-			&call->problem);
+		err = revocation_delete_client(call->domain, id,
+					       refresh_wait_until_ms(call->domain, call->arrived_ms,
+								     call->deadline_ms),
+					       &call->problem);
 	if (err)
 		return err;
 	call->reply.status = 204;

@@ -160,7 +160,8 @@ enum err token_refresh_run(struct call *call)
 enum err token_revoke_run(struct call *call)
 {
 	CLEANUP(revocation_release) struct revocation revocation = { 0 };
-	int64_t wait_until_ms = call->arrived_ms + call->domain->config->refresh_wait_ms;
+	int64_t wait_until_ms =
+		refresh_wait_until_ms(call->domain, call->arrived_ms, call->deadline_ms);
 	struct json_object *body;
 	enum err err = revocation_revoke(call->domain, call->args[0], wait_until_ms, &revocation,
 					 &call->problem);

@@ -210,11 +210,14 @@ static enum err exchange_code(const struct domain *domain, const struct login_ca
 			      struct problem *problem)
 {
 	struct provider_failure failure = { 0 };
-	enum err err =
-		token_endpoint_exchange(domain->google, login->client_id, login->client_secret,
-					callback->code, login->code_verifier, login->redirect_uri,
-					answer, &failure);
+	/* A provider that is known to hang costs no worker its whole deadline here either. */
+	enum err err = google_admit(domain->google, &problem->retry_after_s);
 
+	if (err)
+		return err;
+	err = token_endpoint_exchange(domain->google, login->client_id, login->client_secret,
+				      callback->code, login->code_verifier, login->redirect_uri,
+				      answer, &failure);
 	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s", failure.code);
 	/* Here it is about the code, which was used, is too old, or is another client's. */
 	if (err == ERR_REAUTHORIZATION_REQUIRED)

@@ -15,7 +15,8 @@ enum err domain_init(struct domain *domain, const struct config *config,
 		.revoke_url = config->google_revoke_url,
 		.ca_file = config->google_ca_file,
 		.timeout_ms = config->google_timeout_ms,
-		.breaker = shared ? &shared->breaker : NULL,
+		.token_breaker = shared ? &shared->token_breaker : NULL,
+		.revoke_breaker = shared ? &shared->revoke_breaker : NULL,
 	};
 	unsigned int seed;
 	enum err err = random_bytes(&seed, sizeof(seed));

@@ -13,7 +13,7 @@
 
 /* What all workers of a host share; in shared memory, zero at the begin. */
 struct domain_shared {
-	struct breaker breaker;
+	struct breaker token_breaker, revoke_breaker;
 };
 
 /* One for each worker. */

@@ -15,6 +15,9 @@
 /* Within one call, for what never reached the provider. */
 #define TRIES_MAX 3
 #define TRY_AGAIN_MAX_MS 300
+#define TRY_AGAIN_WITHIN_MS 2000
+/* What the server lets the transaction idle beyond one whole call to the provider. */
+#define IDLE_MARGIN_MS 5000
 /* Since it arrived, a call does not look at its row for longer; but for so long it does. */
 #define TOLD_AFTER_MS 2200
 #define LOOK_MIN_MS 500
@@ -26,7 +29,7 @@ struct attempt {
 	const struct domain *domain;
 	const struct refresh_call *call;
 	struct token_lock *lock;
-	struct google_alarm alarm; /* when the caller has waited long enough */
+	struct alarm alarm; /* when the caller has waited long enough */
 	struct token_answer answer;
 	struct provider_failure failure;
 	struct problem *problem;
@@ -45,11 +48,10 @@ static int64_t arrived_us(const struct refresh_call *call, const struct token_ro
 	return row->now_us - (clock_monotonic_ms() - call->arrived_ms) * 1000;
 }
 
-/* Until when the caller waits; a wait for the lock ends early enough for a call after it. */
-static int64_t wait_until_ms(const struct domain *domain, const struct refresh_call *call)
+int64_t refresh_wait_until_ms(const struct domain *domain, int64_t arrived_ms, int64_t deadline_ms)
 {
-	int64_t patience_ms = call->arrived_ms + domain->config->refresh_wait_ms;
-	int64_t latest_ms = call->deadline_ms - domain->config->google_timeout_ms - 3 * DB_CALL_MS;
+	int64_t patience_ms = arrived_ms + domain->config->refresh_wait_ms;
+	int64_t latest_ms = deadline_ms - domain->config->google_timeout_ms - 3 * DB_CALL_MS;
 
 	return patience_ms < latest_ms ? patience_ms : latest_ms;
 }
@@ -62,7 +64,12 @@ static bool is_soft(const struct token_row *row, const struct refresh_call *call
 
 static int idle_timeout_ms(const struct domain *domain)
 {
-	return domain->config->google_timeout_ms + 5000;
+	return domain->config->google_timeout_ms + IDLE_MARGIN_MS;
+}
+
+static enum err not_found(const struct refresh_call *call)
+{
+	return call->branch_id ? ERR_BRANCH_NOT_FOUND : ERR_CLIENT_NOT_FOUND;
 }
 
 /* What a reader gets for the row as it is, or ERR_AGAIN when it must be refreshed first. */
@@ -169,9 +176,36 @@ static enum err answer_failure(struct attempt *attempt, enum err err, const stru
 }
 
 /*
+ * Another grant is in the row than the one that was locked: by our own COMMIT, whose answer was
+ * lost, or by somebody who took the lock that we lost. Whosever it is, it is the one that counts.
+ */
+static enum err answer_newer(struct attempt *attempt, struct token *ret_token)
+{
+	CLEANUP(db_query_release) struct db_query query;
+	struct token_row row;
+	enum err err;
+
+	token_by_client_query(&query, attempt->lock->row.client_id);
+	err = db_exec(attempt->domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	if (!err && !db_rows(&query))
+		err = not_found(attempt->call);
+	if (err)
+		return err;
+	token_row(&query, 0, &row);
+	err = token_check(&row, attempt->problem);
+	if (!err && row.expires_at_us <= row.now_us) {
+		attempt->problem->retry_after_s = 1;
+		err = ERR_REFRESH_IN_PROGRESS;
+	}
+	if (!err)
+		token_from_row(&row, attempt->call->wish, ret_token);
+	return err;
+}
+
+/*
  * The provider gave a token and our transaction did not end well: the database went away, or
  * refused. What the provider gave must not be lost: store it where the row is still the one that
- * was locked, until the deadline.
+ * was locked, until the deadline. ERR_DB_NO_ROW: it is not.
  */
 static enum err settle(struct attempt *attempt, const struct token_update *update)
 {
@@ -186,23 +220,10 @@ static enum err settle(struct attempt *attempt, const struct token_update *updat
 		if (!err && !db_rows(&query))
 			err = ERR_DB_NO_ROW;
 		db_query_release(&query);
-		google_alarm_check(&attempt->alarm);
+		alarm_check(&attempt->alarm);
 		if (err && err != ERR_DB_NO_ROW)
 			nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
 	} while (err && err != ERR_DB_NO_ROW && clock_left_ms(last_try_ms) > 0);
-	if (err != ERR_DB_NO_ROW)
-		return err;
-	/* Changed meanwhile: by our own COMMIT, whose answer was lost, or by a newer grant. */
-	token_by_client_query(&query, update->client_id);
-	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
-	if (!err && db_rows(&query)) {
-		struct token_row row;
-
-		token_row(&query, 0, &row);
-		if (!row.exists || strcmp(row.access_token, update->access_token) != 0)
-			err = ERR_REFRESH_IN_PROGRESS;
-	}
-	db_query_release(&query);
 	return err;
 }
 
@@ -235,6 +256,8 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 		token_lock_rollback(attempt->lock);
 		err = settle(attempt, &update);
 	}
+	if (err == ERR_DB_NO_ROW)
+		return answer_newer(attempt, ret_token);
 	if (err)
 		return err;
 	fresh.now_us = now_us(attempt);
@@ -265,11 +288,11 @@ static void answer_early(void *arg)
 	attempt->call->early(attempt->call->early_arg, err, &token, attempt->problem);
 }
 
-static struct google_alarm alarm_of(struct attempt *attempt)
+static struct alarm alarm_of(struct attempt *attempt)
 {
 	const struct refresh_call *call = attempt->call;
 	int64_t soft_ms = call->arrived_ms + REFRESH_SOFT_WAIT_MS;
-	struct google_alarm alarm = {
+	struct alarm alarm = {
 		.at_ms = call->arrived_ms + attempt->domain->config->refresh_wait_ms,
 		.arg = attempt,
 	};
@@ -290,11 +313,13 @@ static enum err ask_provider(struct attempt *attempt)
 {
 	const struct domain *domain = attempt->domain;
 	const struct token_row *row = &attempt->lock->row;
-	int64_t last_start_ms =
-		attempt->call->deadline_ms - domain->config->google_timeout_ms - 2 * DB_CALL_MS;
+	/* A try that begins so late still ends before the server ends the idle transaction. */
+	int64_t last_start_ms = attempt->lock->locked_at_ms + TRY_AGAIN_WITHIN_MS;
 	enum err err;
 
 	attempt->alarm = alarm_of(attempt);
+	/* From here on the caller may be answered while the database is waited for as well. */
+	db_set_alarm(domain->db, &attempt->alarm);
 	for (int tries = 1;; tries++) {
 		err = token_endpoint_refresh(domain->google, row->oauth_client_id,
 					     row->oauth_client_secret, row->refresh_token,
@@ -335,10 +360,14 @@ static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 	if (err == ERR_INTERNAL)
 		return err;
 	db_err = store_failure(attempt, err, &row);
-	/* Not stored, the failure costs a caller no token that works either. */
-	if (db_err && (attempt->call->forced || row.expires_at_us <= row.now_us))
+	if (!db_err)
+		return answer_failure(attempt, err, &row, ret_token);
+	/* Not stored, it costs no caller a token that works, nor is it anybody's word yet that the
+	 * grant is dead: another may have refreshed it when this lock was lost. */
+	if (attempt->call->forced || row.expires_at_us <= row.now_us)
 		return db_err;
-	return answer_failure(attempt, err, &row, ret_token);
+	token_from_row(&row, attempt->call->wish, ret_token);
+	return ERR_OK;
 }
 
 static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
@@ -354,11 +383,6 @@ static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
 	return err == ERR_AGAIN ? call_provider(attempt, ret_token) : err;
 }
 
-static enum err not_found(const struct refresh_call *call)
-{
-	return call->branch_id ? ERR_BRANCH_NOT_FOUND : ERR_CLIENT_NOT_FOUND;
-}
-
 /* Takes the lock; a reader whose token still works does not wait for it. */
 static enum err refresh_row(const struct domain *domain, const struct refresh_call *call,
 			    const struct token_row *seen, struct token *ret_token,
@@ -372,7 +396,8 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 		.problem = problem,
 	};
 	bool works = seen->expires_at_us > seen->now_us;
-	int wait_ms = works && !call->forced ? 0 : clock_left_ms(wait_until_ms(domain, call));
+	int64_t until_ms = refresh_wait_until_ms(domain, call->arrived_ms, call->deadline_ms);
+	int wait_ms = works && !call->forced ? 0 : clock_left_ms(until_ms);
 	enum err err;
 
 	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain), &lock);
@@ -387,6 +412,7 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	if (err)
 		return err == ERR_DB_NO_ROW ? not_found(call) : err;
 	err = refresh_locked(&attempt, ret_token);
+	db_set_alarm(domain->db, NULL);
 	token_lock_release(&lock);
 	token_answer_release(&attempt.answer);
 	return err;
@@ -420,6 +446,7 @@ enum err refresh_claimed(const struct domain *domain, struct token_lock *lock, i
 		return err;
 	}
 	err = call_provider(&attempt, &token);
+	db_set_alarm(domain->db, NULL);
 	token_answer_release(&attempt.answer);
 	return err;
 }

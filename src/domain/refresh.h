@@ -29,6 +29,10 @@ struct refresh_call {
 	void *early_arg;
 };
 
+/* Until when (monotonic) a caller who came at @arrived_ms waits for a row's lock: early enough for
+ * a call to the provider after it, in a worker that must be done by @deadline_ms. */
+int64_t refresh_wait_until_ms(const struct domain *domain, int64_t arrived_ms, int64_t deadline_ms);
+
 /*
  * Gives the token of a branch, refreshed where it needs that.
  * ERR_BRANCH_NOT_FOUND (ERR_CLIENT_NOT_FOUND), token_check()'s; ERR_REFRESH_IN_PROGRESS: not in

@@ -12,7 +12,7 @@ MUST_CHECK enum err refresher_step(const struct domain *domain, int64_t deadline
 				   int max_wait_ms, int *ret_wait_ms);
 
 /* Removes logins that have expired and retries one revocation. ERR_DB_NO_ROW: nothing (more) to
- * do now. */
+ * do now; else as revocation_retry(). */
 MUST_CHECK enum err refresher_housekeeping(const struct domain *domain);
 
 #endif

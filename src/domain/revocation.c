@@ -59,9 +59,14 @@ static enum err attempt(const struct domain *domain, int64_t id, bool *ret_revok
 {
 	CLEANUP(db_query_release) struct db_query query;
 	struct revocation_row row;
-	enum err err;
+	enum err err, db_err;
 
 	*ret_revoked = false;
+	query.result = NULL;
+	/* An endpoint that is known to hang is not asked; what is queued stays. */
+	err = google_admit_revocation(domain->google);
+	if (err)
+		return err;
 	revocation_take_query(&query, id, hold_s(domain));
 	err = exec(domain, &query);
 	if (!err && !db_rows(&query))
@@ -71,7 +76,8 @@ static enum err attempt(const struct domain *domain, int64_t id, bool *ret_revok
 	revocation_row(&query, &row);
 	err = row.is_shared ? ERR_OK : revoke_endpoint_revoke(domain->google, row.token);
 	*ret_revoked = !err && !row.is_shared;
-	return finish(domain, &row, err);
+	db_err = finish(domain, &row, err);
+	return err ? err : db_err;
 }
 
 enum err revocation_retry(const struct domain *domain)

@@ -30,7 +30,9 @@ MUST_CHECK enum err revocation_revoke(const struct domain *domain, const char *b
 MUST_CHECK enum err revocation_delete_client(const struct domain *domain, int64_t id,
 					     int64_t wait_until_ms, struct problem *problem);
 
-/* Tells the provider of one queued revocation that is due. ERR_DB_NO_ROW: none is. */
+/* Tells the provider of one queued revocation that is due. ERR_DB_NO_ROW: none is;
+ * ERR_PROVIDER_UNAVAILABLE, ERR_PROVIDER_ERROR: it failed, or the provider is not asked now, and
+ * is tried again later. */
 MUST_CHECK enum err revocation_retry(const struct domain *domain);
 
 #endif

@@ -12,6 +12,8 @@
 
 /* However long the provider asks for, it is asked again after a day. */
 #define RETRY_AFTER_MAX_S 86400
+/* libcurl looks at its own timeouts at least this often. */
+#define TURN_MS 1000
 
 struct google {
 	struct google_settings settings;
@@ -124,48 +126,48 @@ const struct google_settings *google_settings(const struct google *google)
 
 enum err google_check(const struct google *google, int *ret_wait_s)
 {
-	if (!breaker_is_open(google->settings.breaker))
+	if (!breaker_is_open(google->settings.token_breaker))
 		return ERR_OK;
-	*ret_wait_s = breaker_wait_s(google->settings.breaker);
+	*ret_wait_s = breaker_wait_s(google->settings.token_breaker);
 	return ERR_PROVIDER_UNAVAILABLE;
+}
+
+static bool admits(struct google *google, struct breaker *breaker)
+{
+	return breaker_admits(breaker, google->settings.timeout_ms + 1000);
 }
 
 enum err google_admit(struct google *google, int *ret_wait_s)
 {
-	if (breaker_admits(google->settings.breaker, google->settings.timeout_ms + 1000))
+	if (admits(google, google->settings.token_breaker))
 		return ERR_OK;
-	*ret_wait_s = breaker_wait_s(google->settings.breaker);
+	*ret_wait_s = breaker_wait_s(google->settings.token_breaker);
 	return ERR_PROVIDER_UNAVAILABLE;
 }
 
-void google_alarm_check(struct google_alarm *alarm)
+enum err google_admit_revocation(struct google *google)
 {
-	if (!alarm || !alarm->fn || clock_left_ms(alarm->at_ms) > 0)
-		return;
-	alarm->fn(alarm->arg);
-	alarm->fn = NULL;
+	return admits(google, google->settings.revoke_breaker) ? ERR_OK : ERR_PROVIDER_UNAVAILABLE;
 }
 
 /* Drives the one transfer to its end; libcurl's own timeout bounds it. */
-static CURLcode transfer(struct google *google, struct google_alarm *alarm)
+static CURLcode transfer(struct google *google, struct alarm *alarm)
 {
 	int running = 1, left;
 
 	for (;;) {
-		int wait_ms = 1000;
 		CURLMsg *msg;
 
 		if (curl_multi_perform(google->multi, &running) != CURLM_OK)
 			return CURLE_FAILED_INIT;
-		google_alarm_check(alarm);
+		alarm_check(alarm);
 		msg = curl_multi_info_read(google->multi, &left);
 		if (msg && msg->msg == CURLMSG_DONE)
 			return msg->data.result;
 		if (!running)
 			return CURLE_FAILED_INIT;
-		if (alarm && alarm->fn && clock_left_ms(alarm->at_ms) < wait_ms)
-			wait_ms = clock_left_ms(alarm->at_ms) + 1;
-		if (curl_multi_poll(google->multi, NULL, 0, wait_ms, NULL) != CURLM_OK)
+		if (curl_multi_poll(google->multi, NULL, 0, alarm_wait_ms(alarm, TURN_MS), NULL) !=
+		    CURLM_OK)
 			return CURLE_FAILED_INIT;
 	}
 }
@@ -203,11 +205,33 @@ static bool is_not_sent(CURLcode result)
 	}
 }
 
-enum err google_post(struct google *google, const char *url, const char *form,
-		     struct google_alarm *alarm, struct google_answer *ret_answer,
+/* The time that a header of the answer names; -1: it has none, or no time. */
+static time_t header_time(CURL *easy, const char *name)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return -1;
+	return curl_getdate(header->value, NULL);
+}
+
+/* Seconds, or a date, which is held against the provider's own clock: this host's may be wrong. */
+static int64_t retry_after_s(CURL *easy)
+{
+	curl_off_t seconds = 0;
+	time_t until = header_time(easy, "Retry-After");
+	time_t now = header_time(easy, "Date");
+
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
+	if (until != -1 && now != -1)
+		seconds = until > now ? until - now : 0;
+	return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+}
+
+enum err google_post(struct google *google, const char *url, struct breaker *breaker,
+		     const char *form, struct alarm *alarm, struct google_answer *ret_answer,
 		     const char **ret_code)
 {
-	curl_off_t retry_after = 0;
 	CURLcode result;
 	long status = 0;
 
@@ -222,8 +246,7 @@ enum err google_post(struct google *google, const char *url, const char *form,
 	curl_multi_remove_handle(google->multi, google->easy);
 	google->form = NULL;
 	google->form_len = 0;
-	breaker_report(google->settings.breaker,
-		       result == CURLE_OK || !strbuf_ok(&ret_answer->body));
+	breaker_report(breaker, result == CURLE_OK || !strbuf_ok(&ret_answer->body));
 	if (!strbuf_ok(&ret_answer->body))
 		return ERR_PROVIDER_ERROR;
 	if (result != CURLE_OK) {
@@ -232,9 +255,7 @@ enum err google_post(struct google *google, const char *url, const char *form,
 		return ERR_PROVIDER_UNAVAILABLE;
 	}
 	curl_easy_getinfo(google->easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(google->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	ret_answer->status = (int)status;
-	ret_answer->retry_after_s =
-		retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S;
+	ret_answer->retry_after_s = retry_after_s(google->easy);
 	return ERR_OK;
 }

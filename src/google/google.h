@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/alarm.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/strbuf.h"
@@ -20,9 +21,11 @@
 struct google_settings {
 	const char *token_url;
 	const char *revoke_url;
-	const char *ca_file;     /* NULL: the system's */
-	int timeout_ms;          /* the whole deadline of one call */
-	struct breaker *breaker; /* shared by the host's workers */
+	const char *ca_file; /* NULL: the system's */
+	int timeout_ms;      /* the whole deadline of one call */
+	/* Shared by the host's workers; one for each endpoint, which may fail by itself. */
+	struct breaker *token_breaker;
+	struct breaker *revoke_breaker;
 };
 
 struct google;
@@ -32,14 +35,6 @@ MUST_CHECK enum err google_new(const struct google_settings *settings, struct go
 void google_free(struct google *google);
 const struct google_settings *google_settings(const struct google *google);
 
-/* Something else to do while a call is under way: fn(arg) once, when the monotonic clock
- * passes @at_ms. The call goes on. */
-struct google_alarm {
-	int64_t at_ms;
-	void (*fn)(void *arg); /* NULL: nothing to do */
-	void *arg;
-};
-
 struct google_answer {
 	int status;
 	bool not_sent;         /* no connection came about: the provider knows of nothing */
@@ -47,25 +42,24 @@ struct google_answer {
 	struct strbuf body;
 };
 
-/* Rings if it is time. For waits that follow the call. */
-void google_alarm_check(struct google_alarm *alarm);
-
-/* May a refresh be tried, or is the provider known to hang? Then ERR_PROVIDER_UNAVAILABLE, and
+/* May the token endpoint be asked, or is it known to hang? Then ERR_PROVIDER_UNAVAILABLE, and
  * @ret_wait_s gets the seconds until it is worth asking again. */
 MUST_CHECK enum err google_check(const struct google *google, int *ret_wait_s);
 /* The same just before a call, which it may make the one that tries. */
 MUST_CHECK enum err google_admit(struct google *google, int *ret_wait_s);
+/* google_admit() of the revocation endpoint. */
+MUST_CHECK enum err google_admit_revocation(struct google *google);
 
 /*
  * POSTs the form @form (application/x-www-form-urlencoded) to @url and reads the whole answer;
- * redirects are not followed.
+ * redirects are not followed. @breaker hears how it went.
  * ERR_PROVIDER_UNAVAILABLE: no whole answer by the deadline; @ret_code gets a short code that
  * says why. ERR_PROVIDER_ERROR: the answer was over GOOGLE_ANSWER_MAX.
  * @ret_answer was initialised by google_answer_init() and is released by the caller either way.
  */
-MUST_CHECK enum err google_post(struct google *google, const char *url, const char *form,
-				struct google_alarm *alarm, struct google_answer *ret_answer,
-				const char **ret_code);
+MUST_CHECK enum err google_post(struct google *google, const char *url, struct breaker *breaker,
+				const char *form, struct alarm *alarm,
+				struct google_answer *ret_answer, const char **ret_code);
 
 void google_answer_init(struct google_answer *answer);
 void google_answer_release(struct google_answer *answer);

@@ -16,8 +16,8 @@ enum err revoke_endpoint_revoke(struct google *google, const char *token)
 	strbuf_put_percent(&form, token);
 	if (!strbuf_ok(&form))
 		return ERR_INTERNAL;
-	err = google_post(google, google_settings(google)->revoke_url, form.data, NULL, &answer,
-			  &code);
+	err = google_post(google, google_settings(google)->revoke_url,
+			  google_settings(google)->revoke_breaker, form.data, NULL, &answer, &code);
 	if (err)
 		return err;
 	/* 400 is Google's answer for a token that is dead already. */

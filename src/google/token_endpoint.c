@@ -145,7 +145,7 @@ static void put_field(struct strbuf *form, const char *name, const char *value)
 	strbuf_put_percent(form, value);
 }
 
-static enum err post(struct google *google, const struct strbuf *form, struct google_alarm *alarm,
+static enum err post(struct google *google, const struct strbuf *form, struct alarm *alarm,
 		     struct token_answer *ret_answer, struct provider_failure *ret_failure)
 {
 	CLEANUP(google_answer_release) struct google_answer answer;
@@ -155,7 +155,8 @@ static enum err post(struct google *google, const struct strbuf *form, struct go
 	google_answer_init(&answer);
 	if (!strbuf_ok(form))
 		return ERR_INTERNAL;
-	err = google_post(google, google_settings(google)->token_url, form->data, alarm, &answer,
+	err = google_post(google, google_settings(google)->token_url,
+			  google_settings(google)->token_breaker, form->data, alarm, &answer,
 			  &code);
 	ret_failure->not_sent = answer.not_sent;
 	if (err) {
@@ -184,7 +185,7 @@ enum err token_endpoint_exchange(struct google *google, const char *client_id,
 
 enum err token_endpoint_refresh(struct google *google, const char *client_id,
 				const char *client_secret, const char *refresh_token,
-				struct google_alarm *alarm, struct token_answer *ret_answer,
+				struct alarm *alarm, struct token_answer *ret_answer,
 				struct provider_failure *ret_failure)
 {
 	CLEANUP(strbuf_release) struct strbuf form = STRBUF_INIT(FORM_MAX);

@@ -49,8 +49,7 @@ MUST_CHECK enum err token_endpoint_exchange(struct google *google, const char *c
 					    struct provider_failure *ret_failure);
 MUST_CHECK enum err token_endpoint_refresh(struct google *google, const char *client_id,
 					   const char *client_secret, const char *refresh_token,
-					   struct google_alarm *alarm,
-					   struct token_answer *ret_answer,
+					   struct alarm *alarm, struct token_answer *ret_answer,
 					   struct provider_failure *ret_failure);
 
 /* True for 1 to 64 characters of [a-z_]: what is shown of an error that came from outside. */

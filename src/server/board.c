@@ -61,7 +61,7 @@ bool board_claim_idle(struct board *board, enum worker_kind kind)
 		struct board_slot *slot = &board->slots[i];
 		int64_t promised_ms = slot->promised_until_ms;
 
-		if ((int)slot->kind == (int)kind && slot->deadline_ms == 0 &&
+		if ((int)slot->kind == (int)kind && slot->ready && slot->deadline_ms == 0 &&
 		    promised_ms <= now_ms &&
 		    atomic_compare_exchange_strong(&slot->promised_until_ms, &promised_ms,
 						   now_ms + PROMISE_MS))

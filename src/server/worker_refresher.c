@@ -13,10 +13,13 @@
 /* A consent on another host may make a row due at any time: look at least this often. */
 #define WAIT_MAX_MS 1000
 #define WAIT_DATABASE_MS 250
+#define REFUSALS_MAX 7 /* doublings of it: half a minute */
 #define HOUSEKEEPING_EVERY_MS 5000
 
-/* Some work; returns how long to wait before the next. */
-static int step(struct worker *worker)
+/* Some work; returns how long to wait before the next. @refusals counts how often in a row the
+ * database would not store what came of it: the same row is the next one, and the provider must not
+ * hear of it all the while. */
+static int step(struct worker *worker, int *refusals)
 {
 	int wait_ms = WAIT_MAX_MS;
 	enum err err;
@@ -33,8 +36,14 @@ static int step(struct worker *worker)
 	    LOG_STR("error", err ? err_info(err)->code : ""),
 	    LOG_STR("database", db_failure(worker->domain.db)));
 	db_clear_failure(worker->domain.db);
-	/* What the provider said is in the row, which is not due any more. */
-	return err == ERR_DATABASE_UNAVAILABLE || err == ERR_INTERNAL ? WAIT_DATABASE_MS : 0;
+	if (err != ERR_DATABASE_UNAVAILABLE && err != ERR_INTERNAL) {
+		/* What the provider said is in the row, which is not due any more. */
+		*refusals = 0;
+		return 0;
+	}
+	wait_ms = WAIT_DATABASE_MS << *refusals;
+	*refusals += err == ERR_INTERNAL && *refusals < REFUSALS_MAX;
+	return wait_ms;
 }
 
 static void keep_house(struct worker *worker)
@@ -46,7 +55,7 @@ static void keep_house(struct worker *worker)
 		err = refresher_housekeeping(&worker->domain);
 		worker_idle(worker);
 	}
-	worker_log_database(worker, err == ERR_DB_NO_ROW ? ERR_OK : err);
+	worker_log_database(worker, err == ERR_DATABASE_UNAVAILABLE ? err : ERR_OK);
 }
 
 static int64_t next_housekeeping_ms(void)
@@ -57,7 +66,7 @@ static int64_t next_housekeeping_ms(void)
 void worker_refresher_loop(struct worker *worker)
 {
 	int64_t house_at_ms = clock_monotonic_ms();
-	int wait_ms = 0;
+	int wait_ms = 0, refusals = 0;
 
 	while (!worker_is_stopping()) {
 		worker_poll(NULL, 0, wait_ms);
@@ -67,6 +76,6 @@ void worker_refresher_loop(struct worker *worker)
 			keep_house(worker);
 			house_at_ms = next_housekeeping_ms();
 		}
-		wait_ms = step(worker);
+		wait_ms = step(worker, &refusals);
 	}
 }

@@ -34,7 +34,8 @@ static const struct db_stmt CLIENT_PAGE = {
 	       "ORDER BY c.id LIMIT $3::bigint",
 };
 
-/* A new secret ends the backoff; a client that is active again is the refreshers' again.
+/* A new secret ends our own backoff, not the provider's Retry-After; a client that is active again
+ * is the refreshers' again.
  * The token's row lock is taken only when it is free: a refresh under way holds it for as long
  * as the provider takes, and reads the client after it has the lock, so the new secret counts
  * from the next refresh on in either case. */
@@ -49,10 +50,13 @@ static const struct db_stmt CLIENT_UPDATE = {
 	       "free AS (SELECT t.id FROM tokens t JOIN c ON c.id = t.client_id "
 	       "WHERE ($2 IS NOT NULL AND t.refresh_failures > 0 OR $7::boolean) "
 	       "AND t.is_valid AND NOT t.is_revoked FOR UPDATE OF t SKIP LOCKED), "
+	       "due AS (UPDATE tokens SET refresh_due_at = "
+	       "COALESCE(refresh_due_at, greatest(now(), refresh_retry_at, provider_retry_at)) "
+	       "WHERE $2 IS NULL AND id IN (SELECT id FROM free)), "
 	       "cleared AS (UPDATE tokens SET refresh_retry_at = NULL, refresh_failures = 0, "
 	       "refresh_error = NULL, provider_error = NULL, refresh_began_at = NULL, "
-	       "refresh_due_at = CASE WHEN refresh_failures > 0 THEN now() "
-	       "ELSE COALESCE(refresh_due_at, now()) END WHERE id IN (SELECT id FROM free)) "
+	       "refresh_due_at = greatest(now(), provider_retry_at) "
+	       "WHERE $2 IS NOT NULL AND id IN (SELECT id FROM free)) "
 	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
 };
 

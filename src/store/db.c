@@ -60,6 +60,11 @@ void db_close(struct db *db)
 	db->nprepared = 0;
 }
 
+void db_set_alarm(struct db *db, struct alarm *alarm)
+{
+	db->alarm = alarm;
+}
+
 int db_fd(const struct db *db)
 {
 	return db->conn ? PQsocket(db->conn) : -1;
@@ -104,11 +109,13 @@ enum err db_wait(struct db *db, short events, int64_t deadline_ms)
 {
 	for (;;) {
 		struct pollfd fd = { .fd = PQsocket(db->conn), .events = events };
-		int n = poll(&fd, 1, clock_left_ms(deadline_ms));
+		int left_ms = clock_left_ms(deadline_ms);
+		int n = poll(&fd, 1, alarm_wait_ms(db->alarm, left_ms));
 
 		if (n > 0)
 			return ERR_OK;
-		if (n < 0 && errno == EINTR)
+		alarm_check(db->alarm);
+		if ((n < 0 && errno == EINTR) || (n == 0 && clock_left_ms(deadline_ms) > 0))
 			continue;
 		db->silent = n == 0;
 		db_set_error(db, n ? strerror(errno) : "no answer in time");

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alarm.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -76,6 +77,8 @@ int db_fd(const struct db *db);
 void db_check(struct db *db);
 /* Opens the connection if need be and the backoff allows it. */
 MUST_CHECK enum err db_connect(struct db *db, int64_t deadline_ms);
+/* Rings also while this connection waits; NULL: none. Borrowed. */
+void db_set_alarm(struct db *db, struct alarm *alarm);
 /* What statements failed with since db_clear_failure(), for the log: "statement: SQLSTATE message". */
 const char *db_failure(const struct db *db);
 void db_clear_failure(struct db *db);

@@ -18,6 +18,7 @@ struct db {
 	int64_t retry_at_ms; /* no connection attempt before */
 	bool silent;         /* the server gave no answer in time: it gets less time to connect */
 	int backoff_ms;
+	struct alarm *alarm; /* NULL: none */
 	char last_error[256];
 	char failure[256]; /* the first statement that failed since it was cleared */
 };

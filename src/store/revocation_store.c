@@ -8,7 +8,7 @@ static const struct db_stmt REVOCATION_ADD = {
 	.name = "revocation_add", .nparams = 2, .ncols = 1, .effect = DB_WRITES,
 	.sql = "INSERT INTO revocations (client_id, workspace_email, token, retry_at) "
 	       "SELECT c.client_id, c.workspace_email, t.refresh_token, "
-	       "now() + $2::bigint * interval '1 second' FROM tokens t JOIN clients c ON c.id = t.client_id "
+	       "clock_timestamp() + $2::bigint * interval '1 second' FROM tokens t JOIN clients c ON c.id = t.client_id "
 	       "WHERE t.client_id = $1 AND t.is_valid AND NOT t.is_revoked RETURNING id",
 };
 

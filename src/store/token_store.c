@@ -118,7 +118,8 @@ static const struct db_stmt TOKEN_FAILED = {
 static const struct db_stmt TOKEN_FORGIVE = {
 	.name = "token_forgive", .nparams = 2, .ncols = 1, .effect = DB_WRITES,
 	.sql = "UPDATE tokens t SET refresh_retry_at = NULL, refresh_failures = 0, refresh_error = NULL, "
-	       "provider_error = NULL, refresh_began_at = NULL, refresh_due_at = clock_timestamp() "
+	       "provider_error = NULL, refresh_began_at = NULL, "
+	       "refresh_due_at = greatest(clock_timestamp(), provider_retry_at) "
 	       "FROM clients c WHERE t.client_id = $1 AND c.id = t.client_id AND c.client_secret <> $2 "
 	       "AND t.is_valid AND NOT t.is_revoked RETURNING t.id",
 };

@@ -350,6 +350,27 @@ def test_failure_that_could_not_be_stored_harms_nothing(hosts, provider, own_dat
     assert again.json()["refresh_error"] == "client_credentials_rejected"
 
 
+def test_dead_grant_of_a_loser_is_not_told_to_its_caller(hosts, provider, own_database):
+    """Inside the buffer the lock is cut off, another host refreshes, and the first is told invalid_grant: its caller
+    has the token that works, and the winner's grant stays."""
+    host, other = hosts(), hosts()
+    (branch,) = branches(host, provider, 1, expires_in=120)
+    token = host.get(f"/tokens/{branch}", params={"min_ttl": 60}).json()["access_token"]
+    provider.settings(rotate=True)
+    provider.fault("hold")
+    loser = start_refresh(host, branch, "buffer")
+    provider.wait_for_requests(1)
+    trouble.terminate(own_database, trouble.holder(own_database))
+    winner = other.post("/tokens/refresh", json={"branch_id": branch})
+    assert winner.status_code == 200, winner.text
+    stored = own_database.all("SELECT access_token, grant_version, is_valid FROM tokens")
+    provider.release()
+    answer = loser.result()
+    assert answer.status_code == 200 and answer.json()["access_token"] == token, answer.text
+    wait_until(lambda: all(call["ended_at"] for call in provider.refreshes()), what="the provider's answers are out")
+    assert own_database.all("SELECT access_token, grant_version, is_valid FROM tokens") == stored
+
+
 # --- the session's own limits ---------------------------------------------------------------------
 
 

@@ -182,6 +182,34 @@ def test_jitter_is_only_earlier_and_spreads_a_fleet(make_service, provider):
     assert len({round(each) for each in ahead}) > 20
 
 
+def test_jitter_spreads_a_fleet_that_was_connected_in_one_afternoon(make_service, provider):
+    """Consents of one moment come due over a tenth of the token's life, none of them late."""
+    host = make_service()
+    clients = [register(host, provider) for _ in range(12)]
+    for client in clients:
+        connect(host, provider, client)
+    ahead = [token_row(host, client, "extract(epoch FROM expires_at - refresh_due_at)::float")[0] for client in clients]
+    assert 600 <= min(ahead) and max(ahead) <= 600 + 360 + 1
+    assert max(ahead) - min(ahead) > 30
+    assert len({round(each) for each in ahead}) > 6
+
+
+@pytest.mark.parametrize("change, due", [({"client_secret": None}, True), ({"is_active": True}, True)], ids=["secret", "active"])
+def test_no_change_of_a_client_ends_the_providers_retry_after(make_service, provider, change, due):
+    """A new secret, or a client that is active again, is refreshed when the provider wants to be asked again."""
+    hosts = two_hosts(make_service)
+    client, _ = connected(hosts[0], provider)
+    hosts[0].database.execute(
+        "UPDATE tokens SET refresh_failures = 3, refresh_error = 'provider_unavailable', provider_error = 'http_429',"
+        " provider_retry_at = now() + interval '1 hour', refresh_due_at = NULL")
+    if "client_secret" in change:
+        change = {"client_secret": provider.client(id=client["client_oauth_id"])[1]}
+    assert hosts[1].patch(f"/clients/{client['client_id']}", json=change).status_code == 200
+    let_refreshers_pass(hosts[0], provider)
+    assert token_row(hosts[0], client, "refresh_due_at >= provider_retry_at, provider_retry_at > now()") == (due, True)
+    assert asked(provider, client) == []
+
+
 @pytest.mark.parametrize("lifetime, pause", [(20, 10), (200, 20)])
 def test_short_lived_tokens_are_not_refreshed_in_a_loop(make_service, provider, lifetime, pause):
     """A token that lives shorter than the buffer is left alone for max(10 s, a tenth of its life)."""
@@ -312,9 +340,11 @@ def test_inactive_client_is_parked_and_comes_back(make_service, provider):
     assert len(asked(provider, client)) == 1
 
 
-@pytest.mark.parametrize("change", [{"workspace_name": "Another"}, {"is_active": False}], ids=["name", "inactive"])
+@pytest.mark.parametrize(
+    "change", [{"workspace_name": "Another"}, {"is_active": False}, {"is_active": True}], ids=["name", "inactive", "active"]
+)
 def test_other_changes_of_a_client_leave_its_token_alone(make_service, provider, change):
-    """Only a new secret ends a backoff, and only is_active true makes a parked row due."""
+    """Only a new secret ends a backoff, and only a parked row is made due by is_active true."""
     hosts = two_hosts(make_service)
     client, _ = connected(hosts[0], provider)
     hosts[0].database.execute(

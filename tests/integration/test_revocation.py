@@ -185,6 +185,25 @@ def test_revocation_is_queued_and_retried(hosts, provider, fault, delete):
     assert not is_live(provider, grant)
 
 
+@pytest.mark.parametrize("kind", ["hang", "drop"])
+def test_revocation_endpoint_that_fails_does_not_stop_refreshing(make_service, provider, kind):
+    """A queue of revocations that nobody takes: expired branches are served and refreshers refresh as ever."""
+    a, b = two_hosts(make_service, GOOGLE_TIMEOUT_MS="1500", REFRESHERS="1")
+    given_up = [connected(a, provider)[0] for _ in range(8)]
+    provider.fault(kind, endpoint="revocation", times=None)
+    a.database.execute(
+        "INSERT INTO revocations (client_id, workspace_email, token)"
+        " SELECT 'gone', 'nobody@example.test', 'token-' || n FROM generate_series(1, 20) n")
+    wait_until(lambda: len(provider.log("revocation")) >= 6, 90, "the endpoint has failed again and again")
+    for client in given_up:
+        expire(a, client)
+        assert provider.works(token_of(fetch(a, client)))
+    due, grant = connected(b, provider, 3000)
+    make_due(b, due)
+    wait_until(lambda: token_row(b, due, "access_token")[0] != grant["access_token"], 60, "it is refreshed")
+    assert queued(a) == 20
+
+
 def test_reconnected_before_the_retry_is_not_revoked(hosts, provider):
     """A person who consents again before the queued revocation: it is dropped, the new grant lives."""
     a, b = hosts

@@ -37,7 +37,11 @@ static void idle_is_one_of_the_kind_without_work(void **state)
 	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
 	a = board_take(board, WORKER_EXCHANGE);
 	b = board_take(board, WORKER_EXCHANGE);
+	a->ready = other->ready = true;
+	assert_false(b->ready);
 	a->deadline_ms = 1;
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE)); /* b is not in its loop yet */
+	b->ready = true;
 	assert_true(board_claim_idle(board, WORKER_EXCHANGE)); /* b, promised now */
 	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
 	b->promised_until_ms = 1; /* the promise has passed */

@@ -320,7 +320,7 @@ static void a_provider_that_is_not_there_is_unavailable(void **state)
 	char url[64];
 	struct google_settings settings = { .token_url = url,
 					    .timeout_ms = 5000,
-					    .breaker = &breaker };
+					    .token_breaker = &breaker };
 	int wait_s = 0;
 
 	unsetenv("http_proxy");
