@@ -196,7 +196,7 @@ def unit(runner, build, *build_options, wrapper=(), env=None):
     wanted = [name for name in listed if (runner.options.pattern or "") in name]
     if runner.options.pattern and not wanted:
         return NONE
-    command = ["make", f"-j{os.cpu_count()}", "check-unit", f"UNIT_TESTS={' '.join(wanted)}"]
+    command = ["make", f"-j{os.cpu_count()}", "check-unit", f"PROGRAM_TESTS={' '.join(wanted)}"]
     if wrapper:
         command.append(f"WRAPPER={shlex.join(wrapper)}")
     status = runner.run(command, cwd=build, env=env)
@@ -221,6 +221,17 @@ def stage_unit_sanitized(runner):
 
 def stage_unit_valgrind(runner):
     return unit(runner, BUILD, wrapper=VALGRIND)
+
+
+FUZZ_RUNS = 20000  # a few seconds for most targets
+
+
+def stage_fuzz(runner):
+    """A short run of each fuzz target from the corpora, the same inputs every time."""
+    if runner.options.pattern:
+        return NONE
+    status = runner.run(["scripts/fuzz", "--runs", str(FUZZ_RUNS)])
+    return agreed(count_checks(runner.output()), status, "scripts/fuzz")
 
 
 def stage_provider(runner):
@@ -315,10 +326,11 @@ STAGES = {
     "integration": stage_integration,
     "unit-sanitized": stage_unit_sanitized,
     "unit-valgrind": stage_unit_valgrind,
+    "fuzz": stage_fuzz,
     "integration-sanitized": stage_integration_sanitized,
     "integration-valgrind": stage_integration_valgrind,
 }
-SLOW = {name for name in STAGES if name.endswith(("-sanitized", "-valgrind"))}
+SLOW = {name for name in STAGES if name.endswith(("-sanitized", "-valgrind"))} | {"fuzz"}
 
 
 # --- all together ---------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Makefile.am lists every file of src/ and every unit test, and nothing that is not there.
+"""Makefile.am lists every file of src/ and every unit test and fuzz target, and nothing that is not there.
 
-With --fix it writes the two lists anew."""
+With --fix it writes the three lists anew."""
 
 import re
 import sys
@@ -17,9 +17,12 @@ def wanted(root):
     sources = [str(p.relative_to(root)) for p in gate.files(root, "src", ".c", ".h")]
     tests = [str(p.relative_to(root).with_suffix("")) for p in gate.files(root, "tests/unit", ".c")
              if p.name.startswith("test_")]
+    targets = [str(p.relative_to(root).with_suffix("")) for p in gate.files(root, "tests/fuzz", ".c")
+               if p.name.startswith("fuzz_")]
     return {
         "libtoken_a_SOURCES": [path for path in sources if path != "src/main.c"],
         "UNIT_TESTS": tests,
+        "FUZZ_TARGETS": targets,
     }
 
 
@@ -56,13 +59,15 @@ def fix(root):
         print(f"{MAKEFILE}: lists written anew")
 
 
-_M = "libtoken_a_SOURCES = \\\n\tsrc/base/a.c\nUNIT_TESTS = \\\n\ttests/unit/test_a\n"
-_FILES = {"src/main.c": "", "src/base/a.c": "", "tests/unit/test_a.c": ""}
+_M = "libtoken_a_SOURCES = \\\n\tsrc/base/a.c\nUNIT_TESTS = \\\n\ttests/unit/test_a\n" \
+     "FUZZ_TARGETS = \\\n\ttests/fuzz/fuzz_a\n"
+_FILES = {"src/main.c": "", "src/base/a.c": "", "tests/unit/test_a.c": "", "tests/fuzz/fuzz_a.c": ""}
 SELF_TEST = [
     gate.Case("good", {MAKEFILE: _M, **_FILES}, None),
     gate.Case("source not listed", {MAKEFILE: _M, **_FILES, "src/base/b.h": ""}, "lacks src/base/b.h"),
     gate.Case("test not listed", {MAKEFILE: _M, **_FILES, "tests/unit/test_b.c": ""}, "lacks tests/unit/test_b"),
-    gate.Case("file gone", {MAKEFILE: _M, "tests/unit/test_a.c": ""}, "src/base/a.c, which is not there"),
+    gate.Case("target not listed", {MAKEFILE: _M, **_FILES, "tests/fuzz/fuzz_b.c": ""}, "lacks tests/fuzz/fuzz_b"),
+    gate.Case("file gone", {MAKEFILE: _M, **{k: v for k, v in _FILES.items() if "src/base" not in k}}, "src/base/a.c, which is not there"),
     gate.Case("odd name", {MAKEFILE: _M, **_FILES, "tests/unit/a.c": ""}, "test_<module>.c"),
 ]
 

@@ -6,12 +6,36 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 
 #include "base/banned.h"
 
 #define LOG_LINE_MAX 8192
 
 static const char *const level_names[] = { "DEBUG", "INFO", "WARNING", "ERROR" };
+
+/* What readers of the log cannot take is a '?': bytes that are no UTF-8, and control characters
+ * where the format does not escape them, for a value from outside must not be able to begin a line
+ * of its own. */
+static void put_clean(struct strbuf *line, const char *s, bool escaped)
+{
+	while (*s) {
+		size_t len = utf8_sequence(s);
+		bool bad = !len || (!escaped && ((unsigned char)*s < ' ' || *s == 0x7f));
+
+		strbuf_put(line, bad ? "?" : s, bad ? 1 : len);
+		s += len ? len : 1;
+	}
+}
+
+static void add_string(struct json_object *obj, const char *key, const char *value)
+{
+	CLEANUP(strbuf_release) struct strbuf clean = STRBUF_INIT(LOG_LINE_MAX);
+
+	put_clean(&clean, value, true);
+	/* Past its cap it fills the line, which is then too long. */
+	json_add_string(obj, key, clean.data);
+}
 
 static void format_json(struct strbuf *line, enum log_level level, const struct log_field *fields)
 {
@@ -21,18 +45,11 @@ static void format_json(struct strbuf *line, enum log_level level, const struct 
 	json_add_string(obj, "level", level_names[level]);
 	for (; fields->key; fields++) {
 		if (fields->str)
-			json_add_string(obj, fields->key, fields->str);
+			add_string(obj, fields->key, fields->str);
 		else
 			json_add_int(obj, fields->key, fields->num);
 	}
 	json_write(obj, line);
-}
-
-/* A value from outside must not be able to begin a line of its own. */
-static void put_printable(struct strbuf *line, const char *s)
-{
-	for (; *s; s++)
-		strbuf_putc(line, (unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
 }
 
 static void format_text(struct strbuf *line, enum log_level level, const struct log_field *fields)
@@ -40,11 +57,11 @@ static void format_text(struct strbuf *line, enum log_level level, const struct 
 	char time[CLOCK_RFC3339_SIZE];
 
 	strbuf_printf(line, "%s %s ", clock_rfc3339(clock_unix_us(), time), level_names[level]);
-	put_printable(line, fields->str);
+	put_clean(line, fields->str, false);
 	for (fields++; fields->key; fields++) {
 		strbuf_printf(line, " %s=", fields->key);
 		if (fields->str)
-			put_printable(line, fields->str);
+			put_clean(line, fields->str, false);
 		else
 			strbuf_printf(line, "%" PRId64, fields->num);
 	}

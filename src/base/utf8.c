@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #include "base/banned.h"
 
@@ -46,4 +47,11 @@ bool utf8_valid(const char *s, size_t len, size_t *ret_chars)
 	if (ret_chars)
 		*ret_chars = chars;
 	return true;
+}
+
+size_t utf8_sequence(const char *s)
+{
+	size_t len = sequence_len((unsigned char)*s);
+
+	return len && strnlen(s, len) == len && utf8_valid(s, len, NULL) ? len : 0;
 }

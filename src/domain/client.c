@@ -13,11 +13,14 @@
 
 #include "base/banned.h"
 
+/* A redirect_uri has at most 512 characters of 4 bytes. */
+#define LOGIN_URL_MAX (512 * 4 + 64)
+
 char *client_login_url(const char *redirect_uri, int64_t id)
 {
 	static const char callback[] = "/auth/callback";
 	CLEANUP(url_release) struct url url = { 0 };
-	CLEANUP(strbuf_release) struct strbuf text = STRBUF_INIT(2048);
+	CLEANUP(strbuf_release) struct strbuf text = STRBUF_INIT(LOGIN_URL_MAX);
 	size_t path_len, prefix_len = 0;
 
 	if (url_parse(redirect_uri, &url))

@@ -225,6 +225,8 @@ static int64_t retry_after_s(CURL *easy)
 	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
 	if (until != -1 && now != -1)
 		seconds = until > now ? until - now : 0;
+	if (seconds < 0) /* libcurl's, for some dates of long ago */
+		seconds = 0;
 	return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
 }
 

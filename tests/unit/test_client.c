@@ -53,6 +53,20 @@ static void login_url_has_room_for_the_longest_redirect_uri(void **state)
 	assert_string_equal(url + uri.len - (sizeof(end) - 1), "/oauth/login/9223372036854775807");
 }
 
+static void login_url_has_room_for_the_longest_host(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf uri = STRBUF_INIT(4096);
+	CLEANUP(mem_free_ptr) char *url = NULL;
+
+	strbuf_puts(&uri, "https://");
+	for (int chars = 8; chars < 512; chars++)
+		strbuf_puts(&uri, "\xf0\x9f\x98\x80");
+	url = client_login_url(uri.data, INT64_MAX);
+	assert_non_null(url);
+	assert_memory_equal(url, uri.data, uri.len);
+	assert_string_equal(url + uri.len, "/oauth/login/9223372036854775807");
+}
+
 static void token_state_tells_where_a_branch_stands(void **state)
 {
 	static const struct {
@@ -152,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(login_url_takes_the_callbacks_place),
 		cmocka_unit_test(login_url_has_room_for_the_longest_redirect_uri),
+		cmocka_unit_test(login_url_has_room_for_the_longest_host),
 		cmocka_unit_test(token_state_tells_where_a_branch_stands),
 		cmocka_unit_test(searches_are_literal),
 		cmocka_unit_test(the_longest_search_fits),

@@ -91,6 +91,29 @@ static void text_from_outside_cannot_begin_a_line_of_its_own(void **state)
 	assert_string_equal(sink_read(&sink) + 27, " INFO bad?event who=a??b?[31m??\xc3\xa9\n");
 }
 
+static void bytes_that_are_no_utf8_do_not_reach_the_line(void **state)
+{
+	static const char bad[] = "a\xff\xc3(\xe2\x82\xc3\xa9\xc3";
+	static const char clean[] = "a?"
+				    "?("
+				    "??\xc3\xa9?";
+	CLEANUP(json_release) struct json_object *obj = NULL;
+	CLEANUP(sink_close) struct sink json;
+	CLEANUP(sink_close) struct sink text;
+	const char *line;
+
+	sink_open(&json, LOG_FORMAT_JSON, LOG_DEBUG);
+	LOG(&json.log, LOG_INFO, "x", LOG_STR("who", bad));
+	line = sink_read(&json);
+	assert_int_equal(json_parse(line, strlen(line), &obj), ERR_OK);
+	assert_string_equal(json_get_string(obj, "who"), clean);
+	sink_open(&text, LOG_FORMAT_TEXT, LOG_DEBUG);
+	LOG(&text.log, LOG_INFO, "x", LOG_STR("who", bad));
+	line = strstr(sink_read(&text), "who=");
+	assert_non_null(line);
+	assert_int_equal(strncmp(line + 4, clean, strlen(clean)), 0);
+}
+
 static void below_the_level_nothing_is_written(void **state)
 {
 	static const enum log_level levels[] = { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
@@ -154,6 +177,7 @@ int main(void)
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(text_is_time_level_event_and_pairs),
 		cmocka_unit_test(text_from_outside_cannot_begin_a_line_of_its_own),
+		cmocka_unit_test(bytes_that_are_no_utf8_do_not_reach_the_line),
 		cmocka_unit_test(below_the_level_nothing_is_written),
 		cmocka_unit_test(every_level_has_its_name),
 		cmocka_unit_test(an_event_too_long_is_still_a_line_of_its_own),
