@@ -1,65 +1,37 @@
 /*
  * token-service: arguments → subcommand.
  */
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/config.h"
 #include "base/process.h"
+#include "cli/command.h"
+#include "cli/key.h"
 #include "server/supervisor.h"
-#include "store/db.h"
 
 #include "base/banned.h"
 
-#define EXIT_USAGE 2
-
-struct arguments {
-	const char *env_file;
-	const char *socket_dir;
-};
-
-struct command {
-	const char *name;
-	const char *usage; /* what follows the name */
-	const char *help;
-	int (*run)(const struct arguments *args);
-	bool takes_config;
-};
-
-/* The configuration, checked with what only the libraries know. */
-static enum err load(const struct arguments *args, struct config *ret_config)
-{
-	enum err err = config_load(args->env_file, stderr, ret_config);
-
-	if (err || db_url_is_valid(ret_config->database_url.data))
-		return err;
-	fputs("DATABASE_URL: is not allowed; allowed is a libpq URL (postgresql://…) or keyword string (host=… dbname=…)\n",
-	      stderr);
-	config_release(ret_config);
-	return ERR_CONFIG;
-}
+#define SOCKET_DIR "/run/token-service"
 
 static int run_serve(const struct arguments *args)
 {
 	struct config config;
 
-	if (load(args, &config))
+	if (command_load_config(args, &config))
 		return EXIT_USAGE;
 	if (process_drop_stdin()) {
 		perror("/dev/null");
 		config_release(&config);
-		return EXIT_FAILURE;
+		return EXIT_FAILED;
 	}
-	return supervisor_run(&config, args->env_file, args->socket_dir);
+	return supervisor_run(&config, args->env_file,
+			      args->socket_dir ? args->socket_dir : SOCKET_DIR);
 }
 
 static int run_check_config(const struct arguments *args)
 {
 	struct config config;
 
-	if (load(args, &config))
+	if (command_load_config(args, &config))
 		return EXIT_USAGE;
 	config_release(&config);
 	puts("configuration is good");
@@ -74,93 +46,39 @@ static int run_version(const struct arguments *args)
 }
 
 static const struct command commands[] = {
-	{ "serve", "[--env-file FILE] [--socket-dir DIR]",
+	{ "serve", "[--env-file FILE] [--socket-dir DIR]", "es", NULL,
 	  "Runs the master and its workers in the foreground; nginx reaches them through\n"
-	  "database.sock and exchange.sock in DIR (default /run/token-service).\n"
+	  "database.sock and exchange.sock in DIR (default " SOCKET_DIR ").\n"
 	  "SIGTERM drains and stops; SIGHUP reads FILE again and replaces the workers.\n",
-	  run_serve, true },
-	{ "check-config", "[--env-file FILE]",
+	  run_serve },
+	{ "check-config", "[--env-file FILE]", "e", NULL,
 	  "Reads the configuration and says what is wrong with it, a line for each fault.\n",
-	  run_check_config, true },
-	{ "version", "", "Prints the version.\n", run_version, false },
+	  run_check_config },
+	{ "key create",
+	  "--role admin|fetcher --label TEXT [--branches GLOB] [--expires 90d] [--env-file FILE]",
+	  "belrx", NULL,
+	  "Makes an API key and prints it, this once, alone on standard output.\n"
+	  "An admin key may make every call; a fetcher key reads and refreshes the tokens of\n"
+	  "the branches that GLOB ('acme-*') matches, or of all.\n"
+	  "--expires takes days (90d), hours (12h), minutes (30m) or seconds (45s); without it the\n"
+	  "key is good until it is revoked. Works in DATABASE_ADMIN_URL.\n",
+	  key_create_run },
+	{ "key list", "[--env-file FILE]", "e", NULL,
+	  "Lists the API keys: what they may do, until when, when they were last used (to the\n"
+	  "minute). The keys themselves are not kept.\n",
+	  key_list_run },
+	{ "key revoke", "ID [--env-file FILE]", "e", "ID",
+	  "Ends the API key with this id (see 'token-service key list'), from the next call on.\n",
+	  key_revoke_run },
+	{ "version", "", "", NULL, "Prints the version.\n", run_version },
 };
-
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static void print_usage(FILE *out)
-{
-	fputs("usage: token-service COMMAND [OPTION …]\n\n", out);
-	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  token-service %s %s\n", commands[i].name, commands[i].usage);
-	fputs("\n'token-service COMMAND --help' says more. Exit status: 0 good, 2 usage or configuration,\n"
-	      "1 anything else.\n",
-	      out);
-}
-
-static void print_command_help(const struct command *command)
-{
-	printf("usage: token-service %s %s\n\n%s", command->name, command->usage, command->help);
-	if (command->takes_config) {
-		puts("\nEnvironment, or lines of --env-file FILE (the environment wins):");
-		config_help(stdout);
-	}
-}
-
-static int run_command(const struct command *command, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "env-file", required_argument, NULL, 'e' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "socket-dir", required_argument, NULL, 's' },
-		{ 0 },
-	};
-	struct arguments args = { .socket_dir = "/run/token-service" };
-	int option;
-
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (option == 'h') {
-			print_command_help(command);
-			return 0;
-		}
-		if (option == 'e' && command->takes_config)
-			args.env_file = optarg;
-		else if (option == 's' && command->run == run_serve)
-			args.socket_dir = optarg;
-		else if (option == '?') /* getopt_long() said why */
-			return EXIT_USAGE;
-		else {
-			fprintf(stderr, "token-service %s: takes no --%s; see --help\n",
-				command->name, option == 'e' ? "env-file" : "socket-dir");
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "token-service %s: '%s' is one argument too many\n", command->name,
-			argv[optind]);
-		return EXIT_USAGE;
-	}
-	return command->run(&args);
-}
 
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : "";
-
 	if (process_protect()) {
 		perror("token-service: cannot protect its memory");
-		return EXIT_FAILURE;
+		return EXIT_FAILED;
 	}
 	config_hide_secrets();
-	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
-		print_usage(stdout);
-		return 0;
-	}
-	for (size_t i = 0; i < COMMANDS; i++) {
-		if (!strcmp(name, commands[i].name))
-			return run_command(&commands[i], argc - 1, argv + 1);
-	}
-	if (*name)
-		fprintf(stderr, "token-service: there is no command '%s'\n", name);
-	print_usage(stderr);
-	return EXIT_USAGE;
+	return command_run(commands, sizeof(commands) / sizeof(commands[0]), argc, argv);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/auth.h"
 #include "api/page.h"
 #include "api/routes.h"
 #include "base/clock.h"
@@ -43,8 +44,12 @@ void call_begin(struct call *call, const struct http_request *req)
 	snprintf(call->request_id, sizeof(call->request_id), "%s", req->request_id);
 	call->arrived_ms = clock_monotonic_ms() - (plausible ? waited_ms : 0);
 	call->route = NULL;
-	/* No keys are asked for. */
-	call->caller = (struct caller){ .access = ACCESS_ADMIN };
+	call->args[0] = NULL;
+	call->caller = (struct caller){ 0 };
+	call->key_hash[0] = '\0';
+	call->key_sent = false;
+	call->handed_on = false;
+	call->client_id = 0;
 	call->sent = false;
 	call->params.count = 0;
 	db_query_init(&call->query, NULL);
@@ -53,6 +58,7 @@ void call_begin(struct call *call, const struct http_request *req)
 
 void call_end(struct call *call)
 {
+	call->caller = (struct caller){ 0 };
 	db_query_release(&call->query);
 	problem_release(&call->problem);
 	json_release(&call->body);
@@ -157,6 +163,8 @@ void call_fail(struct call *call, enum err err)
 
 	http_reply_reset(&call->reply);
 	add_retry_after(call, err);
+	if (err == ERR_UNAUTHENTICATED || err == ERR_FORBIDDEN)
+		auth_add_challenge(call, err);
 	if (err == ERR_METHOD_NOT_ALLOWED)
 		routes_add_allow(call);
 	if (call->route && call->route->has_page && http_accept_prefers_html(call->req->accept)) {

@@ -14,6 +14,7 @@
 #include "domain/caller.h"
 #include "domain/client.h"
 #include "domain/domain.h"
+#include "domain/key.h"
 #include "http/message.h"
 #include "http/params.h"
 
@@ -35,7 +36,11 @@ struct call {
 
 	/* Set on the way. */
 	const struct route *route;
-	struct caller caller;
+	struct caller caller;         /* borrows from the answer about its key until call_end() */
+	char key_hash[KEY_HASH_SIZE]; /* of the key that is to be asked for; "": none */
+	bool key_sent;
+	bool handed_on;                        /* to the exchange pool */
+	int64_t client_id;                     /* whose token was answered; 0: nobody's */
 	char request_id[HTTP_REQUEST_ID_SIZE]; /* a copy: after an early answer req is gone */
 	const char *args[CALL_ARGS_MAX]; /* decoded path segments of {…} in the route's pattern */
 	struct db_query query;

@@ -122,4 +122,5 @@ void route_to_exchange(struct call *call)
 	http_reply_reset(&call->reply);
 	call->reply.status = 200;
 	http_reply_header(&call->reply, "X-Accel-Redirect", "@exchange");
+	call->handed_on = true;
 }

@@ -15,6 +15,7 @@ static void reply_token(struct call *call, const struct token *token, const char
 {
 	struct json_object *body = json_object_new_object();
 
+	call->client_id = token->client_id;
 	json_add_bool(body, "success", true);
 	json_add_string(body, "message", message);
 	json_add_int(body, "client_id", token->client_id);
@@ -99,6 +100,7 @@ static enum err run_refresh(struct call *call, struct refresh_call *refresh)
 	CLEANUP(token_release) struct token token = { 0 };
 	enum err err;
 
+	refresh->caller = &call->caller;
 	refresh->arrived_ms = call->arrived_ms;
 	refresh->deadline_ms = call->deadline_ms;
 	refresh->early = answer_early;

@@ -58,6 +58,10 @@ struct option {
 		.name = #name_, .type = TYPE_SCOPE, .offset = FIELD(field),                        \
 		.fallback = (fallback_), .help = (help_)                                           \
 	}
+#define OPT_SECRET(name_, field, help_)                                                            \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .help = (help_)       \
+	}
 #define OPT_SECRET_REQUIRED(name_, field, help_)                                                   \
 	{                                                                                          \
 		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .required = true,     \
@@ -74,6 +78,7 @@ struct option {
 		.help = (help_)                                                                    \
 	}
 
+static const char *const api_auths[] = { "off", "required", NULL };
 static const char *const environments[] = { "development", "production", NULL };
 static const char *const off_on[] = { "off", "on", NULL };
 static const char *const log_formats[] = { "json", "text", NULL };
@@ -81,6 +86,10 @@ static const char *const log_levels[] = { "DEBUG", "INFO", "WARNING", "ERROR", N
 
 /* clang-format off */
 static const struct option options[] = {
+	OPT_ENUM(API_AUTH, api_auth, api_auths, NULL,
+		"whether callers need an API key; when unset required in production, off in development"),
+	OPT_SECRET(DATABASE_ADMIN_URL, database_admin_url,
+		"the owner of the tables, for migrations and API keys; DATABASE_URL when unset"),
 	OPT_SECRET_REQUIRED(DATABASE_URL, database_url,
 		"PostgreSQL: a libpq URL or keyword string; several hosts may be named"),
 	OPT_PER_CORE(DATABASE_WORKERS, database_workers, 1, 64,
@@ -123,6 +132,9 @@ static const struct option options[] = {
 		"on: a consent counts only when it is given as the client's workspace_email"),
 };
 /* clang-format on */
+
+/* Until it is known what it depends on. */
+#define API_AUTH_UNSET (-1)
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -278,7 +290,7 @@ static char *origin(const char *url)
 enum err config_load(const char *env_file, FILE *faults, struct config *ret_config)
 {
 	CLEANUP(envfile_release) struct envfile file = { 0 };
-	struct config config = { 0 };
+	struct config config = { .api_auth = API_AUTH_UNSET };
 	enum err err = ERR_OK;
 
 	if (env_file && envfile_read(env_file, faults, &file))
@@ -299,6 +311,11 @@ enum err config_load(const char *env_file, FILE *faults, struct config *ret_conf
 		config_release(&config);
 		return err;
 	}
+	if (config.api_auth == API_AUTH_UNSET)
+		config.api_auth = config.environment == ENVIRONMENT_PRODUCTION ? API_AUTH_REQUIRED
+									       : API_AUTH_OFF;
+	if (!secret_is_set(&config.database_admin_url))
+		secret_set(&config.database_admin_url, config.database_url.data);
 	if (!config.google_issuer)
 		config.google_issuer = origin(config.google_auth_url);
 	*ret_config = config;

@@ -18,8 +18,15 @@ enum environment {
 	ENVIRONMENT_PRODUCTION,
 };
 
+enum api_auth {
+	API_AUTH_OFF,
+	API_AUTH_REQUIRED,
+};
+
 struct config {
-	struct secret database_url; /* holds a password */
+	int api_auth;                     /* enum api_auth */
+	struct secret database_admin_url; /* database_url when it is unset */
+	struct secret database_url;       /* holds a password */
 	int database_workers;
 	int environment; /* enum environment */
 	int exchange_workers;

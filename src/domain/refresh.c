@@ -383,6 +383,15 @@ static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
 	return err == ERR_AGAIN ? call_provider(attempt, ret_token) : err;
 }
 
+/* @branch_id: NULL: there is no such client, which a caller with some branches must not learn. */
+static enum err check_caller(const struct caller *caller, const char *branch_id)
+{
+	bool may = branch_id ? caller_may_use_branch(caller, branch_id)
+			     : caller_is_admin(caller) || !caller->branches;
+
+	return may ? ERR_OK : ERR_FORBIDDEN;
+}
+
 /* Takes the lock; a reader whose token still works does not wait for it. */
 static enum err refresh_row(const struct domain *domain, const struct refresh_call *call,
 			    const struct token_row *seen, struct token *ret_token,
@@ -491,12 +500,14 @@ enum err refresh_get(const struct domain *domain, const struct refresh_call *cal
 	else
 		token_by_client_query(&query, call->client_id);
 	err = db_exec(domain->db, &query, first_look_until_ms(call));
+	if (!err && db_rows(&query))
+		token_row(&query, 0, &row);
+	if (!err)
+		err = check_caller(call->caller, call->branch_id ? call->branch_id : row.branch_id);
 	if (!err && !db_rows(&query))
 		err = not_found(call);
-	if (!err) {
-		token_row(&query, 0, &row);
+	if (!err)
 		err = token_check(&row, problem);
-	}
 	if (!err)
 		err = call->forced ? ERR_AGAIN : answer_of_row(&row, call, ret_token, problem);
 	if (err == ERR_AGAIN)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "domain/caller.h"
 #include "domain/token.h"
 
 /* The most that the holder of a token that still works is made to wait for a newer one. */
@@ -19,7 +20,8 @@ typedef void refresh_early_fn(void *arg, enum err err, const struct token *token
 			      struct problem *problem);
 
 struct refresh_call {
-	const char *branch_id; /* NULL: @client_id counts */
+	const struct caller *caller; /* NULL: a refresher */
+	const char *branch_id;       /* NULL: @client_id counts */
 	int64_t client_id;
 	struct token_wish wish;
 	bool forced;         /* whatever is left of the token */
@@ -35,7 +37,8 @@ int64_t refresh_wait_until_ms(const struct domain *domain, int64_t arrived_ms, i
 
 /*
  * Gives the token of a branch, refreshed where it needs that.
- * ERR_BRANCH_NOT_FOUND (ERR_CLIENT_NOT_FOUND), token_check()'s; ERR_REFRESH_IN_PROGRESS: not in
+ * ERR_FORBIDDEN: not a branch of the caller's; ERR_BRANCH_NOT_FOUND (ERR_CLIENT_NOT_FOUND),
+ * token_check()'s; ERR_REFRESH_IN_PROGRESS: not in
  * the time that a caller waits; ERR_REAUTHORIZATION_REQUIRED, ERR_CLIENT_CREDENTIALS_REJECTED,
  * ERR_PROVIDER_ERROR, ERR_PROVIDER_UNAVAILABLE: the refresh failed and there is no token that
  * works; ERR_DATABASE_UNAVAILABLE. @ret_token begins as { 0 }.

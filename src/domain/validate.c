@@ -20,7 +20,7 @@ struct rule {
 	size_t offset;   /* in struct client_fields */
 };
 
-static bool has_control(const char *s)
+bool has_control_characters(const char *s)
 {
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
@@ -34,8 +34,8 @@ static bool has_control(const char *s)
 
 bool branch_id_is_plain(const char *branch_id)
 {
-	return !has_control(branch_id) && !strchr(branch_id, '/') && strcmp(branch_id, ".") != 0 &&
-	       strcmp(branch_id, "..") != 0;
+	return !has_control_characters(branch_id) && !strchr(branch_id, '/') &&
+	       strcmp(branch_id, ".") != 0 && strcmp(branch_id, "..") != 0;
 }
 
 static const char *check_branch(const char *value, bool production)
@@ -51,7 +51,7 @@ static const char *check_email(const char *value, bool production)
 	const char *at = strchr(value, '@');
 
 	(void)production;
-	if (!at || at == value || !at[1] || strchr(at + 1, '@') || has_control(value) ||
+	if (!at || at == value || !at[1] || strchr(at + 1, '@') || has_control_characters(value) ||
 	    strpbrk(value, " ,;<>\"") || at[1] == '.' || value[strlen(value) - 1] == '.')
 		return "must be an e-mail address, such as workspace@company.com";
 	return NULL;

@@ -15,6 +15,9 @@ MUST_CHECK enum err client_validate_change(struct json_object *body, bool produc
 					   struct client_fields *ret_fields,
 					   struct problem *problem);
 
+/* C0, DEL or C1. */
+bool has_control_characters(const char *s);
+
 /* For the body of POST /tokens/refresh. A branch id is looked up, so only its form counts. */
 bool branch_id_is_plain(const char *branch_id);
 

@@ -103,15 +103,29 @@ enum log_level worker_log_level(enum err err)
 	}
 }
 
+/* Did somebody with a key read a token, or try to? What is handed on is told by the other pool. */
+static bool is_token_read(const struct call *call)
+{
+	return call->caller.key_id && call->route && call->route->access == ACCESS_FETCHER &&
+	       !call->handed_on;
+}
+
 void worker_call_done(struct worker *worker, const struct call *call, enum err err)
 {
+	const char *method = call->route ? call->route->method : "";
 	const char *route = call->route ? call->route->pattern : "";
 	const char *code = err ? err_info(err)->code : "";
+	enum log_level level = worker_log_level(err);
 
 	worker->slot->requests++;
+	/* Who had which token is told in the log: a row for each would make every read a write. */
+	if (level < LOG_INFO && is_token_read(call))
+		level = LOG_INFO;
 	worker_log_database(worker, call->query.err ? call->query.err : err);
-	LOG(worker->log, worker_log_level(err), "request", LOG_STR("request_id", call->request_id),
-	    LOG_STR("route", route), LOG_NUM("status", call->reply.status), LOG_STR("error", code),
+	LOG(worker->log, level, "request", LOG_STR("request_id", call->request_id),
+	    LOG_STR("method", method), LOG_STR("route", route),
+	    LOG_NUM("key_id", call->caller.key_id), LOG_NUM("client_id", call->client_id),
+	    LOG_NUM("status", call->reply.status), LOG_STR("error", code),
 	    LOG_STR("provider_error", call->problem.provider_error),
 	    LOG_STR("database", db_failure(worker->domain.db)),
 	    LOG_NUM("duration_ms", clock_monotonic_ms() - call->arrived_ms));

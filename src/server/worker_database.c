@@ -6,7 +6,9 @@
  * also the keepalive setting in nginx/http.conf.in, which stays below CONNECTIONS.
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "api/auth.h"
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -15,21 +17,27 @@
 
 #include "base/banned.h"
 
-#define CONNECTIONS DB_BATCH_MAX
-/* A round of requests reads from nginx, asks the database for DB_CALL_MS at most, and answers. */
-#define ROUND_MS 5000
+/* Each may bring a statement of its own and one about its key. */
+#define CONNECTIONS (DB_BATCH_MAX / 2)
+/* A round of requests reads from nginx, asks the database (a second time for what writes and needs
+ * a key first, a third time to note which keys were used) for DB_CALL_MS at most, and answers. */
+#define ROUND_MS 8000
 /* How long a stopping worker still waits for a request on its way over an idle connection. */
 #define LINGER_MS 200
 
 struct lane {
 	struct http_connection *conn;
 	struct call *call;
-	bool asked; /* waits for the database in this round */
+	bool asked;           /* waits for the database in this round */
+	enum err err;         /* what ask() made of it; told to those whose key is good */
+	struct db_query *key; /* the question about its key; NULL: none is needed */
 };
 
 struct database_loop {
 	struct worker *worker;
 	struct lane lanes[CONNECTIONS];
+	struct db_query keys[CONNECTIONS]; /* of this round, each once */
+	size_t nkeys;
 	struct pollfd fds[CONNECTIONS + 2];
 	int64_t stop_at_ms; /* monotonic; 0: not stopping */
 };
@@ -63,6 +71,28 @@ static void reply(struct database_loop *loop, struct lane *lane, enum err err)
 	lane->asked = false;
 }
 
+/* The round's question about the key with @hash, which is borrowed; callers share keys. */
+static struct db_query *ask_key(struct database_loop *loop, const char *hash)
+{
+	struct db_query *key;
+
+	for (size_t i = 0; i < loop->nkeys; i++) {
+		if (!strcmp(loop->keys[i].values[0], hash))
+			return &loop->keys[i];
+	}
+	key = &loop->keys[loop->nkeys++];
+	key_ask(hash, key);
+	return key;
+}
+
+static enum err ask(struct call *call)
+{
+	if (call->route->pool != POOL_EXCHANGE)
+		return call->route->ask(call);
+	route_to_exchange(call);
+	return ERR_OK;
+}
+
 /* Reads one request from @lane and asks its question; what needs no database is answered. */
 static enum err begin(struct database_loop *loop, struct lane *lane)
 {
@@ -72,15 +102,16 @@ static enum err begin(struct database_loop *loop, struct lane *lane)
 	if (err)
 		return err;
 	call_begin(call, http_connection_request(lane->conn));
-	err = routes_find(call);
-	if (!err && call->route->pool == POOL_EXCHANGE)
-		route_to_exchange(call);
-	else if (!err)
-		err = call->route->ask(call);
-	if (err || !call->query.stmt)
-		reply(loop, lane, err);
-	else
-		lane->asked = true;
+	lane->key = NULL;
+	lane->err = routes_find(call);
+	err = call->route ? auth_begin(call) : lane->err;
+	if (!err && *call->key_hash)
+		lane->key = ask_key(loop, call->key_hash);
+	if (!err && !lane->err)
+		lane->err = ask(call);
+	lane->asked = !err && (lane->key || (!lane->err && call->query.stmt));
+	if (!lane->asked)
+		reply(loop, lane, err ? err : lane->err);
 	return ERR_OK;
 }
 
@@ -109,24 +140,83 @@ static void begin_new(struct database_loop *loop)
 	}
 }
 
-static void ask_and_answer(struct database_loop *loop)
+/* Does it wait until its key was found good? What only reads goes along with the key, in the same
+ * round trip, and is thrown away if that is not good. */
+static bool waits_for_key(const struct lane *lane)
 {
-	struct db_query *queries[CONNECTIONS];
+	const struct db_stmt *stmt = lane->call->query.stmt;
+
+	return lane->key && (lane->err || !stmt || stmt->effect == DB_WRITES);
+}
+
+static void run(struct database_loop *loop, struct db_query **queries, size_t count)
+{
+	if (count)
+		db_run(loop->worker->domain.db, queries, count, clock_monotonic_ms() + DB_CALL_MS);
+}
+
+/* All keys, and every statement that need not wait for one. */
+static void ask_first(struct database_loop *loop)
+{
+	struct db_query *queries[DB_BATCH_MAX];
 	size_t count = 0;
 
-	for (size_t i = 0; i < CONNECTIONS; i++) {
-		if (loop->lanes[i].asked)
-			queries[count++] = &loop->lanes[i].call->query;
-	}
-	if (!count)
-		return;
-	db_run(loop->worker->domain.db, queries, count, clock_monotonic_ms() + DB_CALL_MS);
+	for (size_t i = 0; i < loop->nkeys; i++)
+		queries[count++] = &loop->keys[i];
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct lane *lane = &loop->lanes[i];
 
-		if (lane->asked)
-			reply(loop, lane, lane->call->route->answer(lane->call));
+		if (lane->asked && !waits_for_key(lane))
+			queries[count++] = &lane->call->query;
 	}
+	run(loop, queries, count);
+}
+
+/* Answers @lane after the first round trip, unless its own statement comes only now: true. */
+static bool must_ask_again(struct database_loop *loop, struct lane *lane)
+{
+	struct call *call = lane->call;
+	enum err err = lane->key ? auth_decide(call, lane->key) : ERR_OK;
+
+	if (!err)
+		err = lane->err;
+	if (!err && call->query.stmt) {
+		if (waits_for_key(lane))
+			return true;
+		err = call->route->answer(call);
+	}
+	reply(loop, lane, err);
+	return false;
+}
+
+static void ask_and_answer(struct database_loop *loop)
+{
+	struct db_query *queries[CONNECTIONS];
+	struct lane *again[CONNECTIONS];
+	size_t count = 0;
+
+	ask_first(loop);
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct lane *lane = &loop->lanes[i];
+
+		if (!lane->asked || !must_ask_again(loop, lane))
+			continue;
+		queries[count] = &lane->call->query;
+		again[count++] = lane;
+	}
+	run(loop, queries, count);
+	for (size_t i = 0; i < count; i++)
+		reply(loop, again[i], again[i]->call->route->answer(again[i]->call));
+}
+
+/* The callers have their answers: nobody waits for this. */
+static void note_keys(struct database_loop *loop)
+{
+	for (size_t i = 0; i < loop->nkeys; i++) {
+		key_note_use(&loop->worker->domain, &loop->keys[i]);
+		db_query_release(&loop->keys[i]);
+	}
+	loop->nkeys = 0;
 }
 
 /* Fills loop->fds: the kept connections, then the listener, then the database. */
@@ -186,6 +276,7 @@ void worker_database_loop(struct worker *worker)
 		if (loop->fds[CONNECTIONS].revents)
 			begin_new(loop);
 		ask_and_answer(loop);
+		note_keys(loop);
 		worker_idle(worker);
 	}
 	loop_release(loop);

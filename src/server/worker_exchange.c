@@ -3,6 +3,7 @@
  * provider. nginx does not keep these connections: a worker that held an idle one would leave
  * other requests waiting in the socket's queue.
  */
+#include "api/auth.h"
 #include "api/routes.h"
 #include "base/clock.h"
 #include "http/connection.h"
@@ -17,10 +18,25 @@ static void send_reply(struct call *call)
 	call->sent = true;
 }
 
-static enum err run(struct call *call)
+/* Asked again although the database pool has asked: between the two lies nginx. */
+static enum err authenticate(struct call *call, struct db_query *key)
 {
-	enum err err = routes_find(call);
+	enum err err = auth_begin(call);
 
+	if (err || !*call->key_hash)
+		return err;
+	key_ask(call->key_hash, key);
+	(void)!db_exec(call->domain->db, key, clock_monotonic_ms() + DB_CALL_MS);
+	return auth_decide(call, key);
+}
+
+static enum err run(struct call *call, struct db_query *key)
+{
+	enum err found = routes_find(call);
+	enum err err = call->route ? authenticate(call, key) : found;
+
+	if (!err)
+		err = found;
 	if (err)
 		return err;
 	if (call->route->run)
@@ -31,12 +47,14 @@ static enum err run(struct call *call)
 
 static void serve(struct worker *worker, struct http_connection *conn, struct call *call)
 {
+	CLEANUP(db_query_release) struct db_query key;
 	enum err err;
 
+	db_query_init(&key, NULL);
 	call_begin(call, http_connection_request(conn));
 	call->send_arg = conn;
 	call->deadline_ms = worker->slot->deadline_ms;
-	err = run(call);
+	err = run(call, &key);
 	if (err && !call->sent)
 		call_fail(call, err);
 	send_reply(call);

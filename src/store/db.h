@@ -18,7 +18,7 @@
 
 #define DB_CALL_MS 1500 /* a call that waits for no lock gives up after this */
 #define DB_PARAMS_MAX 16
-#define DB_BATCH_MAX 64
+#define DB_BATCH_MAX 128
 
 /* How an error in one statement reaches others of its batch, and what may be sent twice. */
 enum db_effect {
@@ -32,6 +32,7 @@ struct db_stmt {
 	int nparams;
 	int ncols;
 	enum db_effect effect;
+	bool for_owner; /* of the tables, with DATABASE_ADMIN_URL: the workers may not run it */
 };
 
 /* A statement with its parameters, then its result. Text parameters are borrowed until the run;

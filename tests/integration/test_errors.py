@@ -5,14 +5,14 @@ import re
 import httpx
 import pytest
 
-from support import raw
+from support import keys, raw
 from support.flow import Browser, connect, connect_fast, expire, query, register, registration
 from support.processes import ROOT, wait_until
 
 ERROR_TABLE = "src/base/err.c"
-# Nothing provokes a fault of the service itself; keys for callers are not there yet.
+# Nothing provokes a fault of the service itself.
 NOT_PROVOKED = {
-    "internal_error", "unauthenticated", "forbidden",
+    "internal_error",
     # test_sealing.py has a table of its own for these
     "secret_key_unknown", "sealed_value_damaged", "sealed_value_malformed",
 }
@@ -179,6 +179,19 @@ def issuer_is_another(world):
         return browser.callback(url.copy_set_param("iss", "https://accounts.example.test"))
 
 
+# --- 401 --------------------------------------------------------------------------------------------
+
+
+@provokes(401, "unauthenticated")
+def key_missing(world):
+    return world.make_service(keys.REQUIRED).get("/clients")
+
+
+@provokes(401, "unauthenticated")
+def key_unknown(world):
+    return world.make_service(keys.REQUIRED).get("/tokens/some-branch", headers=keys.bearer("tsk_" + "A" * 43))
+
+
 # --- 403 to 409 -------------------------------------------------------------------------------------
 
 
@@ -187,6 +200,19 @@ def switched_off(world):
     connect_fast(world.service, world.provider, client)
     assert world.service.patch(f"/clients/{client['client_id']}", json={"is_active": False}).status_code == 200
     return client
+
+
+@provokes(403, "forbidden")
+def key_of_the_wrong_role(world):
+    service = world.make_service(keys.REQUIRED)
+    return service.get("/clients", headers=keys.bearer(keys.create(service.database, "fetcher")))
+
+
+@provokes(403, "forbidden")
+def key_for_other_branches(world):
+    service = world.make_service(keys.REQUIRED)
+    key = keys.create(service.database, "fetcher", "--branches", "other-*")
+    return service.post("/tokens/refresh", json={"branch_id": "some-branch"}, headers=keys.bearer(key))
 
 
 @provokes(403, "client_inactive")

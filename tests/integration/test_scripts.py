@@ -16,7 +16,7 @@ from support.flow import unique
 from support.postgres import TEMPLATE
 from support.processes import INSTANCE, ROOT, wait_until
 
-TABLES = ["clients", "oauth_states", "tokens"]
+TABLES = ["api_keys", "audit_log", "clients", "oauth_states", "tokens"]
 DATABASE_SETTINGS = ("DATABASE_URL", "DATABASE_ADMIN_URL", "HOST", "PORT")
 
 

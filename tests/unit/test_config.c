@@ -29,6 +29,7 @@ static const struct {
 	const char *choices[5]; /* the names of 0, 1, … */
 	int fallback;
 } enums[] = {
+	{ "API_AUTH", OFFSET(api_auth), { "off", "required" }, API_AUTH_OFF },
 	{ "ENVIRONMENT", OFFSET(environment), { "development", "production" }, 0 },
 	{ "LOG_FORMAT", OFFSET(log_format), { "json", "text" }, LOG_FORMAT_JSON },
 	{ "LOG_LEVEL", OFFSET(log_level), { "DEBUG", "INFO", "WARNING", "ERROR" }, LOG_INFO },
@@ -48,7 +49,8 @@ static const struct {
 };
 
 /* Those that are in none of the tables above; a test below wants every option in this file. */
-static const char *const others[] = { "DATABASE_URL", "GOOGLE_CA_FILE", "GOOGLE_SCOPE" };
+static const char *const others[] = { "DATABASE_ADMIN_URL", "DATABASE_URL", "GOOGLE_CA_FILE",
+				      "GOOGLE_SCOPE" };
 
 /* --- helpers ------------------------------------------------------------------------------------- */
 
@@ -329,6 +331,27 @@ static void the_issuer_is_the_origin_of_the_auth_url(void **state)
 	}
 }
 
+static void production_asks_for_keys_unless_told_otherwise(void **state)
+{
+	static const struct {
+		const char *environment, *api_auth;
+		int expected;
+	} rows[] = {
+		{ "development", "", API_AUTH_OFF },
+		{ "development", "required", API_AUTH_REQUIRED },
+		{ "production", "", API_AUTH_REQUIRED },
+		{ "production", "off", API_AUTH_OFF },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		CLEANUP(config_release) struct config config = { 0 };
+
+		setenv("ENVIRONMENT", rows[i].environment, 1);
+		load_with("API_AUTH", rows[i].api_auth, &config);
+		CHECK_ROW(rows[i].environment, config.api_auth == rows[i].expected);
+	}
+}
+
 static void all_faults_are_told_at_once_and_say_what_is_allowed(void **state)
 {
 	CLEANUP(capture_release) struct capture capture;
@@ -459,6 +482,7 @@ int main(void)
 		TEST(sqlalchemys_spelling_of_the_database_is_taken),
 		TEST(a_database_url_too_long_to_rewrite_is_refused),
 		TEST(the_issuer_is_the_origin_of_the_auth_url),
+		TEST(production_asks_for_keys_unless_told_otherwise),
 		TEST(all_faults_are_told_at_once_and_say_what_is_allowed),
 		TEST(no_fault_shows_a_secret),
 		TEST(values_must_be_utf8),

@@ -1,0 +1,44 @@
+/*
+ * Subcommands: names, options, help. A command is a row of main.c's table.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/config.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+/* What was given; NULL: it was not. */
+struct arguments {
+	const char *branches;
+	const char *env_file;
+	const char *expires;
+	const char *label;
+	const char *role;
+	const char *socket_dir;
+	const char *operand; /* what stands by itself */
+};
+
+struct command {
+	const char *name;    /* "serve", "key create" */
+	const char *usage;   /* what follows the name */
+	const char *options; /* letters of command.c's option table; "e" reads the configuration */
+	const char *operand; /* what must stand by itself; NULL: nothing may */
+	const char *help;
+	int (*run)(const struct arguments *args); /* returns the exit status */
+};
+
+/* Finds the command that @argv names and runs it; or helps, or complains. Returns the exit status. */
+int command_run(const struct command *commands, size_t count, int argc, char **argv);
+
+/* The configuration, checked with what only the libraries know; faults go to standard error.
+ * ERR_CONFIG. */
+MUST_CHECK enum err command_load_config(const struct arguments *args, struct config *ret_config);
+
+#endif
