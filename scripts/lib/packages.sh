@@ -41,6 +41,7 @@ clang-tidy
 faketime
 libclang-rt-14-dev
 libcmocka-dev
+openssl
 python3
 python3-httpx
 python3-psycopg2
@@ -48,6 +49,7 @@ python3-pytest
 python3-pytest-xdist
 python3-selenium
 shellcheck
+sslscan
 valgrind
 '
 

@@ -10,6 +10,7 @@
 #include "base/envfile.h"
 #include "base/environment.h"
 #include "base/mem.h"
+#include "base/origin.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -18,6 +19,7 @@
 enum option_type {
 	TYPE_ENUM,
 	TYPE_NUMBER,
+	TYPE_ORIGINS,
 	TYPE_SCOPE,
 	TYPE_SECRET,
 	TYPE_STRING,
@@ -48,6 +50,10 @@ struct option {
 	}
 #define OPT_MSEC OPT_INT
 #define OPT_SECONDS OPT_INT
+#define OPT_ORIGINS(name_, field, help_)                                                           \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_ORIGINS, .offset = FIELD(field), .help = (help_)      \
+	}
 #define OPT_PER_CORE(name_, field, min_, max_, help_)                                              \
 	{                                                                                          \
 		.name = #name_, .type = TYPE_NUMBER, .offset = FIELD(field), .min = (min_),        \
@@ -86,6 +92,8 @@ static const char *const log_levels[] = { "DEBUG", "INFO", "WARNING", "ERROR", N
 
 /* clang-format off */
 static const struct option options[] = {
+	OPT_ORIGINS(ALLOWED_ORIGINS, allowed_origins,
+		"origins whose pages may read answers, comma-separated, as https://app.example.com; '*' is none"),
 	OPT_ENUM(API_AUTH, api_auth, api_auths, NULL,
 		"whether callers need an API key; when unset required in production, off in development"),
 	OPT_SECRET(DATABASE_ADMIN_URL, database_admin_url,
@@ -272,6 +280,11 @@ static bool option_set(struct config *config, const struct option *opt, const ch
 			return false;
 		*text = mem_strdup(value);
 		return true;
+	case TYPE_ORIGINS:
+		if (!origins_valid(value))
+			return false;
+		*text = mem_strdup(value);
+		return true;
 	case TYPE_STRING:
 		*text = mem_strdup(value);
 		return true;
@@ -343,6 +356,7 @@ void config_release(struct config *config)
 		case TYPE_SECRET:
 			secret_release(field(config, &options[i]));
 			break;
+		case TYPE_ORIGINS:
 		case TYPE_SCOPE:
 		case TYPE_STRING:
 		case TYPE_URL:

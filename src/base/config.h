@@ -24,6 +24,7 @@ enum api_auth {
 };
 
 struct config {
+	char *allowed_origins;            /* as given; NULL: none. nginx is who uses it */
 	int api_auth;                     /* enum api_auth */
 	struct secret database_admin_url; /* database_url when it is unset */
 	struct secret database_url;       /* holds a password */

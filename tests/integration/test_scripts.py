@@ -513,7 +513,13 @@ WRONG_RENDERS = [
     [], ["--run-dir"], ["--run-dir", ""], ["--run-dir", "/tmp/a$b"], ["--run-dir", "/tmp/a\nb"], ["--port", "0"],
     ["--port", "65536"], ["--port", "1;"], ["--host", "a b"], ["--host", "127.0.0.1; include /etc/passwd"],
     ["--socket-dir", "/" + "x" * 100], ["--database-workers", "0"], ["--exchange-timeout-s", "1.5"],
-    ["--rate-limit", "-1"], ["--out"], ["surprise"],
+    ["--rate-limit", "-1"], ["--out"], ["surprise"], ["--site", "staging"], ["--user", "a;b"], ["--path-prefix", "api"],
+    ["--path-prefix", "/api/"], ["--path-prefix", "/a/../b"], ["--path-prefix", "/a;b"], ["--path-prefix", "/_error"],
+    ["--allowed-origins", "*"], ["--allowed-origins", "https://a.example/"], ["--allowed-origins", 'https://a"; }'],
+    ["--trusted-proxy", "0.0.0.0/0"], ["--trusted-proxy", "::/0"], ["--trusted-proxy", "proxy.example.com"],
+    ["--trusted-proxy", "10.0.0.256"], ["--trusted-proxy", "10.0.0.0/33"], ["--trusted-proxy", "2001:db8::/129"],
+    ["--admin-network", "1::2::3"], ["--admin-network", "10.0.0.0/8 1; include x"], ["--server-name", "a.example"],
+    ["--certificate", "/etc/hostname"],
 ]
 
 
@@ -526,6 +532,40 @@ def test_wrong_options_of_render_nginx_end_with_2(tmp_path, arguments):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("render-nginx: ")
     assert list(tmp_path.iterdir()) == []
+
+
+PRODUCTION = {
+    "--site": "production", "--user": "nobody", "--server-name": "a.example", "--certificate": "FILE",
+    "--certificate-key": "FILE",
+}
+WRONG_PRODUCTIONS = [
+    ({"--server-name": None}, "--server-name"), ({"--certificate": None}, "--certificate "),
+    ({"--certificate-key": None}, "--certificate-key"), ({"--certificate": "/no/such/file"}, "--certificate: "),
+    ({"--ocsp-ca": "FILE"}, "--resolver"), ({"--port": "80"}, "--http-port"), ({"--server-name": "a b"}, "--server-name"),
+    ({"--server-name": "*.a.example"}, "--server-name"), ({"--resolver": "1; 2"}, "--resolver"),
+    ({"--site": "development"}, "--site production"),
+]
+
+
+@pytest.mark.parametrize(("changes", "named"), WRONG_PRODUCTIONS, ids=[f"{name} {changes}" for changes, name in WRONG_PRODUCTIONS])
+def test_production_options_that_do_not_go_together_end_with_2(tmp_path, changes, named):
+    """The line names the option that is missing or in the way."""
+    (tmp_path / "file").touch()
+    options = {name: value for name, value in {**PRODUCTION, **changes}.items() if value is not None}
+    words = [word.replace("FILE", str(tmp_path / "file")) for pair in options.items() for word in pair]
+    done = script("render-nginx", "--run-dir", tmp_path, "--out", tmp_path / "nginx.conf", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("render-nginx: ") and named in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "nginx.conf").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could make workers that are root")
+def test_production_wants_to_know_whom_workers_run_as(tmp_path):
+    """Rendered by root and silent about it, they would be root."""
+    (tmp_path / "file").touch()
+    words = [w.replace("FILE", str(tmp_path / "file")) for pair in PRODUCTION.items() if pair[0] != "--user" for w in pair]
+    done = script("render-nginx", "--run-dir", tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "") and "--user" in done.stderr
 
 
 @pytest.mark.parametrize("place", ["plain", "with space", 'with"quote', "with\\backslash", "with#hash;semicolon{}", "ünïcode"])

@@ -49,8 +49,8 @@ static const struct {
 };
 
 /* Those that are in none of the tables above; a test below wants every option in this file. */
-static const char *const others[] = { "DATABASE_ADMIN_URL", "DATABASE_URL", "GOOGLE_CA_FILE",
-				      "GOOGLE_SCOPE" };
+static const char *const others[] = { "ALLOWED_ORIGINS", "DATABASE_ADMIN_URL", "DATABASE_URL",
+				      "GOOGLE_CA_FILE", "GOOGLE_SCOPE" };
 
 /* --- helpers ------------------------------------------------------------------------------------- */
 
@@ -236,6 +236,45 @@ static void urls_must_be_absolute(void **state)
 			CHECK_ROW(rows[k].value,
 				  loads(urls[i].name, rows[k].value) == rows[k].good);
 	}
+}
+
+static void origins_are_as_a_browser_writes_them(void **state)
+{
+	static const struct {
+		const char *value;
+		bool good;
+	} rows[] = {
+		{ "https://app.example.com", true },
+		{ "http://localhost:3000", true },
+		{ "http://[::1]:3000", true },
+		{ "http://[::1]", true },
+		{ " https://a.example , http://b.example:8080,", true },
+		{ "*", false },
+		{ "null", false },
+		{ "https://a.example,*", false },
+		{ "https://*.example.com", false },
+		{ "https://App.example.com", false },
+		{ "https://app.example.com/", false },
+		{ "https://app.example.com/x", false },
+		{ "https://app.example.com:", false },
+		{ "https://app.example.com:0", false },
+		{ "https://app.example.com:123456", false },
+		{ "https://app.example.com:80x", false },
+		{ "https://user@app.example.com", false },
+		{ "https://-app.example.com", false },
+		{ "https://app.example.com\"; }", false },
+		{ "https://", false },
+		{ "https://,a", false },
+		{ "https://[::1", false },
+		{ "https://[]", false },
+		{ "https://[::1]x", false },
+		{ "ftp://app.example.com", false },
+		{ "app.example.com", false },
+		{ " , ", false },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		CHECK_ROW(rows[i].value, loads("ALLOWED_ORIGINS", rows[i].value) == rows[i].good);
 }
 
 static void empty_means_unset(void **state)
@@ -477,6 +516,7 @@ int main(void)
 		TEST(what_is_no_number_is_refused),
 		TEST(enums_take_their_names_in_any_case),
 		TEST(urls_must_be_absolute),
+		TEST(origins_are_as_a_browser_writes_them),
 		TEST(empty_means_unset),
 		TEST(bare_scopes_are_written_in_full),
 		TEST(sqlalchemys_spelling_of_the_database_is_taken),

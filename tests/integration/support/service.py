@@ -51,7 +51,10 @@ class Nginx:
         raise AssertionError(f"nginx did not start: {self.error_log.read_text()}")
 
     def _render(self, socket_dir, options):
-        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        words = []
+        for name, value in options.items():
+            for each in value if isinstance(value, (list, tuple)) else [value]:
+                words += [f"--{name}", str(each)]
         done = subprocess.run(
             [processes.ROOT / "scripts/render-nginx", "--port", str(self.port), "--socket-dir", socket_dir,
              "--run-dir", self.run_dir, "--out", self.config, *words],
