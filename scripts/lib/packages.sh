@@ -43,6 +43,7 @@ libclang-rt-14-dev
 libcmocka-dev
 openssl
 python3
+python3-cryptography
 python3-httpx
 python3-psycopg2
 python3-pytest

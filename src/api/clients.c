@@ -1,5 +1,6 @@
 #include "api/clients.h"
 
+#include "api/routes.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -155,8 +156,41 @@ enum err client_patch_ask(struct call *call)
 
 	if (!err)
 		err = call_read_json(call);
-	return err ? err
-		   : client_change_ask(call->domain, id, call->body, &call->query, &call->problem);
+	if (err)
+		return err;
+	/* A secret is sealed for its branch, which is to be asked for first. */
+	if (json_object_object_get_ex(call->body, "client_secret", NULL)) {
+		route_to_exchange(call);
+		return ERR_OK;
+	}
+	return client_change_ask(call->domain, id, NULL, call->body, &call->query, &call->problem);
+}
+
+enum err client_patch_run(struct call *call)
+{
+	CLEANUP(db_query_release) struct db_query query = { 0 };
+	struct client_row row;
+	int64_t id = 0;
+	enum err err = call_arg_id(call, 0, &id);
+
+	if (!err)
+		err = call_read_json(call);
+	if (err)
+		return err;
+	client_get_ask(id, &query);
+	(void)!db_exec(call->domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	err = client_answer(&query, &row);
+	/* What is wrong with the fields is told first, as where nothing has to be asked. */
+	if (err == ERR_CLIENT_NOT_FOUND)
+		row.branch_id = "";
+	else if (err)
+		return err;
+	err = client_change_ask(call->domain, id, row.branch_id, call->body, &call->query,
+				&call->problem);
+	if (err)
+		return err;
+	(void)!db_exec(call->domain->db, &call->query, clock_monotonic_ms() + DB_CALL_MS);
+	return client_one_answer(call);
 }
 
 enum err client_delete_run(struct call *call)

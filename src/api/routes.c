@@ -20,7 +20,7 @@ static const struct route routes[] = {
 	{ "POST", "/clients", ACCESS_ADMIN, POOL_DATABASE, client_post_ask, client_post_answer, NULL, false },
 	{ "GET", "/clients", ACCESS_ADMIN, POOL_DATABASE, clients_get_ask, clients_get_answer, NULL, false },
 	{ "GET", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_one_ask, client_one_answer, NULL, false },
-	{ "PATCH", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_patch_ask, client_one_answer, NULL, false },
+	{ "PATCH", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_patch_ask, client_one_answer, client_patch_run, false },
 	{ "DELETE", "/clients/{client_id}", ACCESS_ADMIN, POOL_EXCHANGE, NULL, NULL, client_delete_run, false },
 	{ "GET", "/oauth/login/{client_id}", ACCESS_OPEN, POOL_DATABASE, login_ask, login_answer, NULL, PAGE },
 	{ "GET", "/auth/callback", ACCESS_OPEN, POOL_EXCHANGE, NULL, NULL, callback_run, PAGE },

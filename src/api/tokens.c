@@ -67,7 +67,7 @@ enum err token_answer(struct call *call)
 	enum err err = read_wish(call, &wish);
 
 	if (!err)
-		err = token_get_answer(&call->query, wish, &token, &call->problem);
+		err = token_get_answer(call->domain, &call->query, wish, &token, &call->problem);
 	/* A token that works is refreshed on the way only where nobody has to queue for that. */
 	if (err == ERR_AGAIN && secret_is_set(&token.access_token) &&
 	    !call->claim_exchange(call->exchange_arg))

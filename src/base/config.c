@@ -64,14 +64,15 @@ struct option {
 		.name = #name_, .type = TYPE_SCOPE, .offset = FIELD(field),                        \
 		.fallback = (fallback_), .help = (help_)                                           \
 	}
-#define OPT_SECRET(name_, field, help_)                                                            \
-	{                                                                                          \
-		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .help = (help_)       \
-	}
 #define OPT_SECRET_REQUIRED(name_, field, help_)                                                   \
 	{                                                                                          \
 		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .required = true,     \
 		.help = (help_)                                                                    \
+	}
+#define OPT_SECRET(name_, field, fallback_, help_)                                                 \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field),                       \
+		.fallback = (fallback_), .help = (help_)                                           \
 	}
 #define OPT_STRING(name_, field, fallback_, help_)                                                 \
 	{                                                                                          \
@@ -96,7 +97,7 @@ static const struct option options[] = {
 		"origins whose pages may read answers, comma-separated, as https://app.example.com; '*' is none"),
 	OPT_ENUM(API_AUTH, api_auth, api_auths, NULL,
 		"whether callers need an API key; when unset required in production, off in development"),
-	OPT_SECRET(DATABASE_ADMIN_URL, database_admin_url,
+	OPT_SECRET(DATABASE_ADMIN_URL, database_admin_url, NULL,
 		"the owner of the tables, for migrations and API keys; DATABASE_URL when unset"),
 	OPT_SECRET_REQUIRED(DATABASE_URL, database_url,
 		"PostgreSQL: a libpq URL or keyword string; several hosts may be named"),
@@ -132,6 +133,10 @@ static const struct option options[] = {
 		"seconds before TOKEN_EXPIRY_BUFFER begins in which refreshers refresh"),
 	OPT_MSEC(REFRESH_WAIT_MS, refresh_wait_ms, 100, 60000, 4500,
 		"milliseconds; how long a caller of an expired token waits for its refresh"),
+	OPT_SECRET(SECRET_KEY, secret_key, CONFIG_DEVELOPMENT_KEY,
+		"what stored secrets are sealed under; no blanks or commas"),
+	OPT_SECRET(SECRET_KEY_PREVIOUS, secret_key_previous, NULL,
+		"comma list of further keys that open what was sealed under them"),
 	OPT_SECONDS(STATE_TTL, state_ttl_s, 30, 86400, 600,
 		"seconds; how long a login may take from its begin to its callback"),
 	OPT_SECONDS(TOKEN_EXPIRY_BUFFER, token_expiry_buffer_s, 0, 3000, 300,
@@ -272,7 +277,11 @@ static bool option_set(struct config *config, const struct option *opt, const ch
 		*text = expand_scope(value);
 		return *text != NULL;
 	case TYPE_SECRET:
-		url = plain_database_url(value);
+		if (opt->offset == FIELD(secret_key) && strpbrk(value, ", \t"))
+			return false; /* it could not be named in SECRET_KEY_PREVIOUS */
+		url = opt->offset == FIELD(database_url) || opt->offset == FIELD(database_admin_url)
+			      ? plain_database_url(value)
+			      : mem_strdup(value);
 		secret_set(field(config, opt), url);
 		return url != NULL;
 	case TYPE_URL:
@@ -335,18 +344,12 @@ enum err config_load(const char *env_file, FILE *faults, struct config *ret_conf
 	return ERR_OK;
 }
 
-/* What a start may have in its environment besides, and no worker has a use for. */
-static const char *const secrets_of_others[] = { "DATABASE_ADMIN_URL", "SECRET_KEY",
-						 "SECRET_KEY_PREVIOUS" };
-
 void config_hide_secrets(void)
 {
 	for (size_t i = 0; i < OPTIONS; i++) {
 		if (options[i].type == TYPE_SECRET)
 			environment_hide(options[i].name);
 	}
-	for (size_t i = 0; i < sizeof(secrets_of_others) / sizeof(secrets_of_others[0]); i++)
-		environment_hide(secrets_of_others[i]);
 }
 
 void config_release(struct config *config)

@@ -23,6 +23,10 @@ enum api_auth {
 	API_AUTH_REQUIRED,
 };
 
+/* SECRET_KEY where none is set: known to everybody, so that development has no other way than
+ * production. */
+#define CONFIG_DEVELOPMENT_KEY "development-only-secret-key"
+
 struct config {
 	char *allowed_origins;            /* as given; NULL: none. nginx is who uses it */
 	int api_auth;                     /* enum api_auth */
@@ -44,6 +48,8 @@ struct config {
 	int refresh_ahead_s;
 	int refresh_wait_ms;
 	int refreshers;
+	struct secret secret_key;          /* never unset */
+	struct secret secret_key_previous; /* comma list; unset: none */
 	int state_ttl_s;
 	int token_expiry_buffer_s;
 	int verify_workspace_email; /* boolean */

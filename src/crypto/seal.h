@@ -11,10 +11,14 @@
 #include <stdbool.h>
 
 #include "base/secret.h"
+#include "crypto/digest.h"
 #include "crypto/keyring.h"
 
 /* Most bytes that can be sealed; a provider's answer is smaller. */
 #define SEAL_PLAIN_MAX (128 * 1024)
+
+/* Bytes of the text of @n sealed bytes, its NUL included: head, nonce, tag. */
+#define SEAL_TEXT_SIZE(n) (3 + KEY_ID_SIZE + BASE64URL_SIZE((n) + 12 + 16))
 
 /* Where a sealed value stands. Borrowed texts; @row is known before the value is written and
  * never changes. */

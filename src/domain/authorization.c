@@ -12,6 +12,7 @@
 #include "domain/client.h"
 #include "domain/identity.h"
 #include "domain/scope.h"
+#include "domain/vault.h"
 #include "google/url.h"
 #include "store/login_store.h"
 #include "store/token_store.h"
@@ -46,6 +47,23 @@ static enum err take_cookie(const char *cookie, char *ret_browser, char *ret_has
 	return err ? err : hash_text(ret_browser, ret_hash);
 }
 
+/* The row of a state, as vault.h has it: its hash without bytea's "\x". */
+static const char *state_row(const char *state_hash)
+{
+	return state_hash + 2;
+}
+
+static enum err seal_verifier(const struct domain *domain, struct login *login)
+{
+	CLEANUP(mem_free_ptr) char *sealed = NULL;
+	enum err err = vault_seal(domain->keyring, VAULT_CODE_VERIFIER,
+				  state_row(login->state_hash), login->code_verifier, &sealed);
+
+	if (!err)
+		snprintf(login->sealed_verifier, sizeof(login->sealed_verifier), "%s", sealed);
+	return err;
+}
+
 enum err login_begin_ask(const struct domain *domain, int64_t client_id,
 			 const char *const cookies[2], struct login *login, struct db_query *query)
 {
@@ -57,6 +75,8 @@ enum err login_begin_ask(const struct domain *domain, int64_t client_id,
 		err = random_base64url(32, login->code_verifier);
 	if (!err)
 		err = hash_text(login->state, login->state_hash);
+	if (!err)
+		err = seal_verifier(domain, login);
 	if (err)
 		return err;
 	login_begin_query(query, &(struct login_begin){
@@ -64,7 +84,7 @@ enum err login_begin_ask(const struct domain *domain, int64_t client_id,
 					 .state_hash = login->state_hash,
 					 .secure_browser_hash = login->browser_hashes[0],
 					 .plain_browser_hash = login->browser_hashes[1],
-					 .code_verifier = login->code_verifier,
+					 .code_verifier = login->sealed_verifier,
 					 .ttl_s = domain->config->state_ttl_s,
 				 });
 	return ERR_OK;
@@ -205,18 +225,39 @@ static enum err check_grant(const struct domain *domain, const struct login_row 
 	return err;
 }
 
+/* Opens what the exchange needs. */
+static enum err open_login(const struct domain *domain, const struct login_callback *callback,
+			   const struct login_row *login, struct secret *ret_client_secret,
+			   struct secret *ret_code_verifier)
+{
+	char state_hash[HASH_TEXT_SIZE];
+	enum err err = hash_text(callback->state, state_hash);
+
+	if (!err)
+		err = vault_open(domain->keyring, VAULT_CLIENT_SECRET, login->branch_id,
+				 login->client_secret, ret_client_secret);
+	if (!err)
+		err = vault_open(domain->keyring, VAULT_CODE_VERIFIER, state_row(state_hash),
+				 login->code_verifier, ret_code_verifier);
+	return err;
+}
+
 static enum err exchange_code(const struct domain *domain, const struct login_callback *callback,
 			      const struct login_row *login, struct token_answer *answer,
 			      struct problem *problem)
 {
+	CLEANUP(secret_release) struct secret client_secret = { 0 };
+	CLEANUP(secret_release) struct secret code_verifier = { 0 };
 	struct provider_failure failure = { 0 };
-	/* A provider that is known to hang costs no worker its whole deadline here either. */
-	enum err err = google_admit(domain->google, &problem->retry_after_s);
+	enum err err = open_login(domain, callback, login, &client_secret, &code_verifier);
 
+	/* A provider that is known to hang costs no worker its whole deadline here either. */
+	if (!err)
+		err = google_admit(domain->google, &problem->retry_after_s);
 	if (err)
 		return err;
-	err = token_endpoint_exchange(domain->google, login->client_id, login->client_secret,
-				      callback->code, login->code_verifier, login->redirect_uri,
+	err = token_endpoint_exchange(domain->google, login->client_id, client_secret.data,
+				      callback->code, code_verifier.data, login->redirect_uri,
 				      answer, &failure);
 	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s", failure.code);
 	/* Here it is about the code, which was used, is too old, or is another client's. */
@@ -253,11 +294,10 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 			    const struct login_row *login, const struct token_answer *answer,
 			    struct consent *ret_consent)
 {
+	CLEANUP(mem_free_ptr) char *access_token = NULL, *refresh_token = NULL;
 	int64_t expires_at_us = login->now_us + answer->expires_in_s * US_PER_S;
 	struct token_update update = {
 		.client_id = login->id,
-		.access_token = answer->access_token.data,
-		.refresh_token = answer->refresh_token.data,
 		.token_type = answer->token_type,
 		.scope = answer->scope,
 		.expires_at_us = expires_at_us,
@@ -265,8 +305,16 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		.refresh_due_at_us = token_due_at(domain, login->now_us, expires_at_us),
 	};
 	int64_t last_try_ms = callback->deadline_ms - 2 * DB_CALL_MS;
-	enum err err;
+	enum err err = vault_seal_id(domain->keyring, VAULT_ACCESS_TOKEN, login->id,
+				     answer->access_token.data, &access_token);
 
+	if (!err)
+		err = vault_seal_id(domain->keyring, VAULT_REFRESH_TOKEN, login->id,
+				    answer->refresh_token.data, &refresh_token);
+	if (err)
+		return err;
+	update.access_token = access_token;
+	update.refresh_token = refresh_token;
 	for (;;) {
 		err = token_store_grant(domain->db, &update, clock_left_ms(last_try_ms));
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))

@@ -6,6 +6,7 @@
 #define DOMAIN_AUTHORIZATION_H
 
 #include "crypto/digest.h"
+#include "crypto/seal.h"
 #include "domain/domain.h"
 #include "domain/token.h"
 
@@ -21,6 +22,7 @@ struct login {
 	 * that came over http, or from a sibling domain, never stands for the other. */
 	char browsers[2][NONCE_SIZE];
 	char code_verifier[NONCE_SIZE];
+	char sealed_verifier[SEAL_TEXT_SIZE(NONCE_SIZE - 1)];
 	char state_hash[HASH_TEXT_SIZE];
 	char browser_hashes[2][HASH_TEXT_SIZE];
 };

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "domain/validate.h"
+#include "domain/vault.h"
 #include "google/url.h"
 
 #include "base/banned.h"
@@ -34,6 +35,23 @@ char *client_login_url(const char *redirect_uri, int64_t id)
 	return mem_strdup(text.data);
 }
 
+/* Puts the sealed secret into @body in the place of the plain one. */
+static enum err seal_secret(const struct domain *domain, const char *branch_id,
+			    struct json_object *body, struct client_fields *fields)
+{
+	CLEANUP(mem_free_ptr) char *sealed = NULL;
+	enum err err = vault_seal(domain->keyring, VAULT_CLIENT_SECRET, branch_id,
+				  fields->client_secret, &sealed);
+
+	if (err)
+		return err;
+	/* json-c would free the plain one as it is. */
+	explicit_bzero((char *)fields->client_secret, strlen(fields->client_secret));
+	json_object_object_add(body, "client_secret", json_object_new_string(sealed));
+	fields->client_secret = json_get_string(body, "client_secret");
+	return ERR_OK;
+}
+
 enum err client_register_ask(const struct domain *domain, struct json_object *body,
 			     struct db_query *query, struct problem *problem)
 {
@@ -42,17 +60,22 @@ enum err client_register_ask(const struct domain *domain, struct json_object *bo
 	enum err err = client_validate(body, production, &fields, problem);
 
 	if (!err)
+		err = seal_secret(domain, fields.branch_id, body, &fields);
+	if (!err)
 		client_insert_query(query, &fields);
 	return err;
 }
 
-enum err client_change_ask(const struct domain *domain, int64_t id, struct json_object *body,
-			   struct db_query *query, struct problem *problem)
+enum err client_change_ask(const struct domain *domain, int64_t id, const char *branch_id,
+			   struct json_object *body, struct db_query *query,
+			   struct problem *problem)
 {
 	bool production = domain->config->environment == ENVIRONMENT_PRODUCTION;
 	struct client_fields fields = { 0 };
 	enum err err = client_validate_change(body, production, &fields, problem);
 
+	if (!err && fields.client_secret)
+		err = seal_secret(domain, branch_id, body, &fields);
 	if (!err)
 		client_update_query(query, id, &fields);
 	return err;

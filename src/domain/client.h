@@ -17,12 +17,13 @@
 /* Where a person connects client @id; freed by the caller. NULL: @redirect_uri is no URL. */
 char *client_login_url(const char *redirect_uri, int64_t id);
 
-/* ERR_VALIDATION_FAILED with every fault in @problem. @body (JSON) is borrowed by @query. */
+/* ERR_VALIDATION_FAILED with every fault in @problem. @body (JSON) is borrowed by @query, and has
+ * its secret sealed: for a change that has one, as that of the branch @branch_id. */
 MUST_CHECK enum err client_register_ask(const struct domain *domain, struct json_object *body,
 					struct db_query *query, struct problem *problem);
 MUST_CHECK enum err client_change_ask(const struct domain *domain, int64_t id,
-				      struct json_object *body, struct db_query *query,
-				      struct problem *problem);
+				      const char *branch_id, struct json_object *body,
+				      struct db_query *query, struct problem *problem);
 void client_get_ask(int64_t id, struct db_query *query);
 
 /* Turns the query's outcome into one row. ERR_BRANCH_EXISTS, ERR_CLIENT_NOT_FOUND, or the query's. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "crypto/random.h"
+#include "domain/canary.h"
 #include "domain/client.h"
 
 #include "base/banned.h"
@@ -27,14 +28,20 @@ enum err domain_init(struct domain *domain, const struct config *config,
 	if (!err && shared)
 		err = google_new(&settings, &domain->google);
 	if (!err)
-		domain->db = db_new(config->database_url.data);
-	return err;
+		err = keyring_new(config->secret_key.data, config->secret_key_previous.data,
+				  &domain->keyring);
+	if (err)
+		return err;
+	domain->db = db_new(config->database_url.data);
+	db_on_connect(domain->db, canary_check, domain->keyring);
+	return ERR_OK;
 }
 
 void domain_release(struct domain *domain)
 {
 	google_free(domain->google);
 	db_free(domain->db);
+	keyring_free(domain->keyring);
 	*domain = (struct domain){ 0 };
 }
 

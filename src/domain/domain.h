@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "crypto/keyring.h"
 #include "google/google.h"
 #include "google/token_endpoint.h"
 #include "store/db.h"
@@ -20,6 +21,7 @@ struct domain_shared {
 struct domain {
 	const struct config *config; /* borrowed */
 	struct db *db;
+	struct keyring *keyring;
 	struct google *google; /* NULL in workers that do not call the provider */
 };
 

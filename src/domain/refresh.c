@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "domain/vault.h"
 
 #include "base/banned.h"
 
@@ -29,7 +30,9 @@ struct attempt {
 	const struct domain *domain;
 	const struct refresh_call *call;
 	struct token_lock *lock;
-	struct alarm alarm; /* when the caller has waited long enough */
+	struct alarm alarm;          /* when the caller has waited long enough */
+	struct secret client_secret; /* opened for the provider */
+	struct secret refresh_token;
 	struct token_answer answer;
 	struct provider_failure failure;
 	struct problem *problem;
@@ -73,9 +76,16 @@ static enum err not_found(const struct refresh_call *call)
 }
 
 /* What a reader gets for the row as it is, or ERR_AGAIN when it must be refreshed first. */
-static enum err answer_of_row(const struct token_row *row, const struct refresh_call *call,
-			      struct token *ret_token, struct problem *problem)
+static enum err answer_of_row(const struct domain *domain, const struct token_row *row,
+			      const struct refresh_call *call, struct token *ret_token,
+			      struct problem *problem)
 {
+	CLEANUP(token_release) struct token token = { 0 };
+	/* One that does not open is told, not written over by a refresh. */
+	enum err err = token_from_row(domain, row, call->wish, &token);
+
+	if (err)
+		return err;
 	switch (token_judge(row, call->wish)) {
 	case TOKEN_WANTS_REFRESH:
 	case TOKEN_NEEDS_REFRESH:
@@ -86,7 +96,9 @@ static enum err answer_of_row(const struct token_row *row, const struct refresh_
 	case TOKEN_LEFT_ALONE:
 		break;
 	}
-	token_from_row(row, call->wish, ret_token);
+	token_release(ret_token);
+	*ret_token = token;
+	token = (struct token){ 0 };
 	return ERR_OK;
 }
 
@@ -95,8 +107,9 @@ static enum err answer_of_row(const struct token_row *row, const struct refresh_
  * within the last second, counts as this call's, with its outcome. Our own backoff does not
  * hold it, the provider's Retry-After does.
  */
-static enum err answer_of_row_forced(const struct token_row *row, const struct refresh_call *call,
-				     struct token *ret_token, struct problem *problem)
+static enum err answer_of_row_forced(const struct domain *domain, const struct token_row *row,
+				     const struct refresh_call *call, struct token *ret_token,
+				     struct problem *problem)
 {
 	bool counts = row->refresh_began_at_us > arrived_us(call, row) ||
 		      row->now_us - row->refresh_began_at_us < FORCED_EVERY_US;
@@ -105,8 +118,7 @@ static enum err answer_of_row_forced(const struct token_row *row, const struct r
 		return token_stored_error(row, problem);
 	if (!counts || row->expires_at_us <= row->now_us)
 		return ERR_AGAIN;
-	token_from_row(row, call->wish, ret_token);
-	return ERR_OK;
+	return token_from_row(domain, row, call->wish, ret_token);
 }
 
 /* Doubling from a second, a quarter of jitter either way. */
@@ -123,17 +135,22 @@ static int64_t backoff_us(int failures)
 /* Writes the failure into the locked row and commits; @row becomes what it is then. */
 static enum err store_failure(struct attempt *attempt, enum err err, struct token_row *row)
 {
+	CLEANUP(mem_free_ptr) char *refresh_token = NULL;
 	struct token_failure failure = {
 		.client_id = row->client_id,
 		.refresh_error = err_info(err)->code,
 		.provider_error = attempt->failure.code,
 		.grant_is_dead = err == ERR_REAUTHORIZATION_REQUIRED,
 		.refresh_began_at_us = row->now_us,
-		.refresh_token = attempt->answer.refresh_token.data,
 	};
 	struct db_query query;
-	enum err db_err;
+	enum err db_err =
+		vault_seal_id(attempt->domain->keyring, VAULT_REFRESH_TOKEN, row->client_id,
+			      attempt->answer.refresh_token.data, &refresh_token);
 
+	if (db_err)
+		return db_err;
+	failure.refresh_token = refresh_token;
 	row->now_us = now_us(attempt); /* the call took its time */
 	failure.refresh_retry_at_us = row->now_us + backoff_us(row->refresh_failures);
 	if (attempt->failure.retry_after_s > 0)
@@ -164,8 +181,7 @@ static enum err answer_failure(struct attempt *attempt, enum err err, const stru
 
 	if (err != ERR_REAUTHORIZATION_REQUIRED && !attempt->call->forced &&
 	    row->expires_at_us > row->now_us) {
-		token_from_row(row, attempt->call->wish, ret_token);
-		return ERR_OK;
+		return token_from_row(attempt->domain, row, attempt->call->wish, ret_token);
 	}
 	if (err != ERR_REAUTHORIZATION_REQUIRED)
 		return token_stored_error(row, problem);
@@ -198,7 +214,7 @@ static enum err answer_newer(struct attempt *attempt, struct token *ret_token)
 		err = ERR_REFRESH_IN_PROGRESS;
 	}
 	if (!err)
-		token_from_row(&row, attempt->call->wish, ret_token);
+		err = token_from_row(attempt->domain, &row, attempt->call->wish, ret_token);
 	return err;
 }
 
@@ -232,12 +248,11 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 {
 	const struct token_row *row = &attempt->lock->row;
 	struct token_answer *answer = &attempt->answer;
+	CLEANUP(mem_free_ptr) char *access_token = NULL, *refresh_token = NULL;
 	/* The lifetime counts from before the request was sent. */
 	int64_t expires_at_us = row->now_us + answer->expires_in_s * US_PER_S;
 	struct token_update update = {
 		.client_id = row->client_id,
-		.access_token = answer->access_token.data,
-		.refresh_token = answer->refresh_token.data,
 		.token_type = answer->token_type,
 		.scope = answer->scope,
 		.expires_at_us = expires_at_us,
@@ -246,8 +261,16 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 	};
 	struct token_row fresh = *row;
 	struct db_query query;
-	enum err err;
+	enum err err = vault_seal_id(attempt->domain->keyring, VAULT_ACCESS_TOKEN, row->client_id,
+				     answer->access_token.data, &access_token);
 
+	if (!err)
+		err = vault_seal_id(attempt->domain->keyring, VAULT_REFRESH_TOKEN, row->client_id,
+				    answer->refresh_token.data, &refresh_token);
+	if (err)
+		return err;
+	update.access_token = access_token;
+	update.refresh_token = refresh_token;
 	token_refreshed_query(&query, &update, row->grant_version);
 	err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
@@ -266,8 +289,7 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 	fresh.scope = update.scope ? update.scope : row->scope;
 	fresh.expires_at_us = expires_at_us;
 	fresh.refresh_error = NULL;
-	token_from_row(&fresh, attempt->call->wish, ret_token);
-	return ERR_OK;
+	return token_from_row(attempt->domain, &fresh, attempt->call->wish, ret_token);
 }
 
 /* The caller has waited long enough: the token that still works, or "in progress". */
@@ -280,7 +302,7 @@ static void answer_early(void *arg)
 
 	row.now_us = now_us(attempt);
 	if (row.expires_at_us > row.now_us && !attempt->call->forced) {
-		token_from_row(&row, attempt->call->wish, &token);
+		err = token_from_row(attempt->domain, &row, attempt->call->wish, &token);
 	} else {
 		err = ERR_REFRESH_IN_PROGRESS;
 		attempt->problem->retry_after_s = 1;
@@ -322,8 +344,9 @@ static enum err ask_provider(struct attempt *attempt)
 	db_set_alarm(domain->db, &attempt->alarm);
 	for (int tries = 1;; tries++) {
 		err = token_endpoint_refresh(domain->google, row->oauth_client_id,
-					     row->oauth_client_secret, row->refresh_token,
-					     &attempt->alarm, &attempt->answer, &attempt->failure);
+					     attempt->client_secret.data,
+					     attempt->refresh_token.data, &attempt->alarm,
+					     &attempt->answer, &attempt->failure);
 		if (err != ERR_PROVIDER_UNAVAILABLE || !attempt->failure.not_sent ||
 		    tries == TRIES_MAX || clock_left_ms(last_start_ms) <= TRY_AGAIN_MAX_MS)
 			return err;
@@ -332,12 +355,48 @@ static enum err ask_provider(struct attempt *attempt)
 	}
 }
 
+/* What the provider is to be shown. */
+static enum err open_secrets(struct attempt *attempt)
+{
+	const struct keyring *keyring = attempt->domain->keyring;
+	const struct token_row *row = &attempt->lock->row;
+	enum err err = vault_open(keyring, VAULT_CLIENT_SECRET, row->branch_id,
+				  row->oauth_client_secret, &attempt->client_secret);
+
+	if (!err)
+		err = vault_open_id(keyring, VAULT_REFRESH_TOKEN, row->client_id,
+				    row->refresh_token, &attempt->refresh_token);
+	return err;
+}
+
+static void release_attempt(struct attempt *attempt)
+{
+	token_answer_release(&attempt->answer);
+	secret_release(&attempt->client_secret);
+	secret_release(&attempt->refresh_token);
+}
+
+/* The refresh failed with @err: writes that down and tells the caller what it means. */
+static enum err fail(struct attempt *attempt, enum err err, struct token_row *row,
+		     struct token *ret_token)
+{
+	enum err db_err = store_failure(attempt, err, row);
+
+	if (!db_err)
+		return answer_failure(attempt, err, row, ret_token);
+	/* Not stored, it costs no caller a token that works, nor is it anybody's word yet that the
+	 * grant is dead: another may have refreshed it when this lock was lost. */
+	if (attempt->call->forced || row->expires_at_us <= row->now_us)
+		return db_err;
+	return token_from_row(attempt->domain, row, attempt->call->wish, ret_token);
+}
+
 /* The row is locked and needs a new token. */
 static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 {
 	const struct domain *domain = attempt->domain;
 	struct token_row row = attempt->lock->row;
-	enum err err, db_err;
+	enum err err;
 	int wait_s = 0;
 
 	/* Begun only when it can be finished: with a provider that rotates refresh tokens, an
@@ -347,6 +406,9 @@ static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 		attempt->problem->retry_after_s = 1;
 		return ERR_REFRESH_IN_PROGRESS;
 	}
+	err = open_secrets(attempt);
+	if (err)
+		return fail(attempt, err, &row, ret_token);
 	/* A provider that is known to hang is not asked, and the row is none the worse for it. */
 	err = google_admit(domain->google, &wait_s);
 	if (err) {
@@ -359,15 +421,7 @@ static enum err call_provider(struct attempt *attempt, struct token *ret_token)
 		return store_success(attempt, ret_token);
 	if (err == ERR_INTERNAL)
 		return err;
-	db_err = store_failure(attempt, err, &row);
-	if (!db_err)
-		return answer_failure(attempt, err, &row, ret_token);
-	/* Not stored, it costs no caller a token that works, nor is it anybody's word yet that the
-	 * grant is dead: another may have refreshed it when this lock was lost. */
-	if (attempt->call->forced || row.expires_at_us <= row.now_us)
-		return db_err;
-	token_from_row(&row, attempt->call->wish, ret_token);
-	return ERR_OK;
+	return fail(attempt, err, &row, ret_token);
 }
 
 static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
@@ -377,9 +431,10 @@ static enum err refresh_locked(struct attempt *attempt, struct token *ret_token)
 
 	if (!err)
 		err = attempt->call->forced
-			      ? answer_of_row_forced(row, attempt->call, ret_token,
+			      ? answer_of_row_forced(attempt->domain, row, attempt->call, ret_token,
 						     attempt->problem)
-			      : answer_of_row(row, attempt->call, ret_token, attempt->problem);
+			      : answer_of_row(attempt->domain, row, attempt->call, ret_token,
+					      attempt->problem);
 	return err == ERR_AGAIN ? call_provider(attempt, ret_token) : err;
 }
 
@@ -411,8 +466,7 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 
 	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain), &lock);
 	if (err == ERR_DB_LOCKED && works && !call->forced) {
-		token_from_row(seen, call->wish, ret_token);
-		return ERR_OK;
+		return token_from_row(domain, seen, call->wish, ret_token);
 	}
 	if (err == ERR_DB_LOCKED) {
 		problem->retry_after_s = 1;
@@ -423,7 +477,7 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	err = refresh_locked(&attempt, ret_token);
 	db_set_alarm(domain->db, NULL);
 	token_lock_release(&lock);
-	token_answer_release(&attempt.answer);
+	release_attempt(&attempt);
 	return err;
 }
 
@@ -456,7 +510,7 @@ enum err refresh_claimed(const struct domain *domain, struct token_lock *lock, i
 	}
 	err = call_provider(&attempt, &token);
 	db_set_alarm(domain->db, NULL);
-	token_answer_release(&attempt.answer);
+	release_attempt(&attempt);
 	return err;
 }
 
@@ -473,8 +527,7 @@ static enum err refuse_while_open(const struct domain *domain, const struct refr
 	if (call->forced || row->expires_at_us <= row->now_us)
 		return err;
 	problem->retry_after_s = 0;
-	token_from_row(row, call->wish, ret_token);
-	return ERR_OK;
+	return token_from_row(domain, row, call->wish, ret_token);
 }
 
 /* A caller who lost time on the way, to a database that hangs perhaps, is told so all the sooner. */
@@ -509,7 +562,8 @@ enum err refresh_get(const struct domain *domain, const struct refresh_call *cal
 	if (!err)
 		err = token_check(&row, problem);
 	if (!err)
-		err = call->forced ? ERR_AGAIN : answer_of_row(&row, call, ret_token, problem);
+		err = call->forced ? ERR_AGAIN
+				   : answer_of_row(domain, &row, call, ret_token, problem);
 	if (err == ERR_AGAIN)
 		err = refuse_while_open(domain, call, &row, ret_token, problem);
 	if (err == ERR_AGAIN)

@@ -1,10 +1,12 @@
 #include "domain/revocation.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "domain/token.h"
+#include "domain/vault.h"
 #include "google/revoke_endpoint.h"
 #include "store/client_store.h"
 #include "store/revocation_store.h"
@@ -40,13 +42,30 @@ static int retry_in_s(int attempts)
 	return seconds > RETRY_MAX_S ? RETRY_MAX_S : seconds;
 }
 
+/* What does not open is kept until it does. */
+static bool err_is_of_seal(enum err err)
+{
+	return err == ERR_SECRET_KEY_UNKNOWN || err == ERR_SEALED_VALUE_DAMAGED ||
+	       err == ERR_SEALED_VALUE_MALFORMED;
+}
+
+static enum err tell_provider(const struct domain *domain, const struct revocation_row *row)
+{
+	CLEANUP(secret_release) struct secret token = { 0 };
+	enum err err = vault_open_id(domain->keyring, VAULT_REFRESH_TOKEN, row->token_client_id,
+				     row->token, &token);
+
+	return err ? err : revoke_endpoint_revoke(domain->google, token.data);
+}
+
 static enum err finish(const struct domain *domain, const struct revocation_row *row, enum err err)
 {
 	struct db_query query;
 	enum err db_err;
 
 	if (err)
-		revocation_failed_query(&query, row->id, retry_in_s(row->attempts), GIVE_UP_S);
+		revocation_failed_query(&query, row->id, retry_in_s(row->attempts),
+					err_is_of_seal(err) ? INT_MAX : GIVE_UP_S);
 	else
 		revocation_done_query(&query, row->id);
 	db_err = exec(domain, &query);
@@ -74,7 +93,7 @@ static enum err attempt(const struct domain *domain, int64_t id, bool *ret_revok
 	if (err)
 		return err;
 	revocation_row(&query, &row);
-	err = row.is_shared ? ERR_OK : revoke_endpoint_revoke(domain->google, row.token);
+	err = row.is_shared ? ERR_OK : tell_provider(domain, &row);
 	*ret_revoked = !err && !row.is_shared;
 	db_err = finish(domain, &row, err);
 	return err ? err : db_err;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "domain/vault.h"
 
 #include "base/banned.h"
 
@@ -89,10 +90,16 @@ static enum err error_of_code(const char *code)
 	return ERR_PROVIDER_ERROR;
 }
 
-void token_from_row(const struct token_row *row, struct token_wish wish, struct token *ret_token)
+enum err token_from_row(const struct domain *domain, const struct token_row *row,
+			struct token_wish wish, struct token *ret_token)
 {
+	CLEANUP(secret_release) struct secret access_token = { 0 };
 	int64_t left_us = row->expires_at_us - row->now_us;
+	enum err err = vault_open_id(domain->keyring, VAULT_ACCESS_TOKEN, row->client_id,
+				     row->access_token, &access_token);
 
+	if (err)
+		return err;
 	token_release(ret_token);
 	*ret_token = (struct token){
 		.client_id = row->client_id,
@@ -105,7 +112,8 @@ void token_from_row(const struct token_row *row, struct token_wish wish, struct 
 	};
 	if (ret_token->stale && row->refresh_error)
 		ret_token->refresh_error = err_info(error_of_code(row->refresh_error))->code;
-	secret_set(&ret_token->access_token, row->access_token);
+	secret_move(&ret_token->access_token, &access_token);
+	return ERR_OK;
 }
 
 enum err token_stored_error(const struct token_row *row, struct problem *problem)
@@ -140,9 +148,10 @@ void token_get_ask(const char *branch_id, struct db_query *query)
 	token_by_branch_query(query, branch_id);
 }
 
-enum err token_get_answer(const struct db_query *query, struct token_wish wish,
-			  struct token *ret_token, struct problem *problem)
+enum err token_get_answer(const struct domain *domain, const struct db_query *query,
+			  struct token_wish wish, struct token *ret_token, struct problem *problem)
 {
+	CLEANUP(token_release) struct token token = { 0 };
 	struct token_row row;
 	enum token_verdict verdict;
 	enum err err;
@@ -155,11 +164,17 @@ enum err token_get_answer(const struct db_query *query, struct token_wish wish,
 	err = token_check(&row, problem);
 	if (err)
 		return err;
+	/* One that does not open is told, not written over by a refresh. */
+	err = token_from_row(domain, &row, wish, &token);
+	if (err)
+		return err;
 	verdict = token_judge(&row, wish);
 	if (verdict == TOKEN_BACKING_OFF)
 		return token_stored_error(&row, problem);
 	if (verdict == TOKEN_NEEDS_REFRESH)
 		return ERR_AGAIN;
-	token_from_row(&row, wish, ret_token);
+	token_release(ret_token);
+	*ret_token = token;
+	token = (struct token){ 0 };
 	return verdict == TOKEN_WANTS_REFRESH ? ERR_AGAIN : ERR_OK;
 }

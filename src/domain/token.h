@@ -47,8 +47,9 @@ enum token_verdict {
 
 enum token_verdict token_judge(const struct token_row *row, struct token_wish wish);
 
-/* Copies what is answered out of @row. */
-void token_from_row(const struct token_row *row, struct token_wish wish, struct token *ret_token);
+/* Copies what is answered out of @row, and opens its access token. The errors of unseal(). */
+MUST_CHECK enum err token_from_row(const struct domain *domain, const struct token_row *row,
+				   struct token_wish wish, struct token *ret_token);
 
 /* The error that the last refresh of @row met, with the time until the next attempt. */
 enum err token_stored_error(const struct token_row *row, struct problem *problem);
@@ -60,10 +61,11 @@ int64_t token_due_at(const struct domain *domain, int64_t began_us, int64_t expi
 void token_get_ask(const char *branch_id, struct db_query *query);
 /*
  * ERR_OK: @ret_token. ERR_AGAIN: it is to be refreshed first; where @ret_token is set all the
- * same, it still works and may be answered instead. ERR_BRANCH_NOT_FOUND, token_check()'s, a
- * stored error, or the query's.
+ * same, it still works and may be answered instead. ERR_BRANCH_NOT_FOUND, token_check()'s, those
+ * of unseal(), a stored error, or the query's.
  */
-MUST_CHECK enum err token_get_answer(const struct db_query *query, struct token_wish wish,
-				     struct token *ret_token, struct problem *problem);
+MUST_CHECK enum err token_get_answer(const struct domain *domain, const struct db_query *query,
+				     struct token_wish wish, struct token *ret_token,
+				     struct problem *problem);
 
 #endif

@@ -389,6 +389,9 @@ static int run_workers(struct supervisor *sup)
 		return 1;
 	sup->exit_status = 0;
 	sup->children = mem_alloc(capacity * sizeof(*sup->children));
+	if (!strcmp(sup->config.secret_key.data, CONFIG_DEVELOPMENT_KEY))
+		LOG(&sup->log, LOG_WARNING,
+		    "SECRET_KEY is not set: stored secrets are sealed under a key that everybody knows");
 	LOG(&sup->log, LOG_INFO, "started", LOG_STR("version", PACKAGE_VERSION),
 	    LOG_NUM("database_workers", sup->config.database_workers),
 	    LOG_NUM("exchange_workers", sup->config.exchange_workers),

@@ -76,13 +76,17 @@ struct call *worker_call_new(struct worker *worker)
 /* One line when the database goes away and one when it is back, not one for each call. */
 void worker_log_database(struct worker *worker, enum err err)
 {
-	bool lost = err == ERR_DATABASE_UNAVAILABLE;
+	enum err refusal = db_refusal(worker->domain.db);
+	bool lost = err == ERR_DATABASE_UNAVAILABLE || refusal;
 
 	/* A call that did not need the database says nothing of it. */
 	if (lost == worker->database_lost || (!lost && db_fd(worker->domain.db) < 0))
 		return;
 	worker->database_lost = lost;
-	if (lost)
+	if (refusal)
+		LOG(worker->log, LOG_ERROR, "secret key does not open the database",
+		    LOG_STR("error", err_info(refusal)->code));
+	else if (lost)
 		LOG(worker->log, LOG_ERROR, "database unavailable",
 		    LOG_STR("reason", db_last_error(worker->domain.db)));
 	else
@@ -97,6 +101,7 @@ enum log_level worker_log_level(enum err err)
 	case ERR_CLIENT_CREDENTIALS_REJECTED:
 	case ERR_INSUFFICIENT_SCOPE:
 	case ERR_PROVIDER_ERROR:
+	case ERR_SECRET_KEY_UNKNOWN:
 		return LOG_WARNING;
 	default:
 		return err && err_info(err)->status == 500 ? LOG_ERROR : LOG_DEBUG;
@@ -115,7 +120,8 @@ void worker_call_done(struct worker *worker, const struct call *call, enum err e
 	const char *method = call->route ? call->route->method : "";
 	const char *route = call->route ? call->route->pattern : "";
 	const char *code = err ? err_info(err)->code : "";
-	enum log_level level = worker_log_level(err);
+	/* A database that refuses them all was logged once. */
+	enum log_level level = db_refusal(worker->domain.db) ? LOG_DEBUG : worker_log_level(err);
 
 	worker->slot->requests++;
 	/* Who had which token is told in the log: a row for each would make every read a write. */

@@ -32,6 +32,8 @@ static int step(struct worker *worker, int *refusals)
 	if (err == ERR_DB_NO_ROW)
 		return wait_ms;
 	worker_log_database(worker, err);
+	if (db_refusal(worker->domain.db))
+		return WAIT_DATABASE_MS;
 	LOG(worker->log, worker_log_level(err), "refresh",
 	    LOG_STR("error", err ? err_info(err)->code : ""),
 	    LOG_STR("database", db_failure(worker->domain.db)));

@@ -53,6 +53,12 @@ void db_free(struct db *db)
 	free(db);
 }
 
+void db_on_connect(struct db *db, db_connect_fn *fn, void *arg)
+{
+	db->on_connect = fn;
+	db->on_connect_arg = arg;
+}
+
 void db_close(struct db *db)
 {
 	PQfinish(db->conn);
@@ -63,6 +69,11 @@ void db_close(struct db *db)
 void db_set_alarm(struct db *db, struct alarm *alarm)
 {
 	db->alarm = alarm;
+}
+
+enum err db_refusal(const struct db *db)
+{
+	return db->refusal;
 }
 
 int db_fd(const struct db *db)
@@ -173,6 +184,19 @@ static void back_off(struct db *db)
 	db->retry_at_ms = clock_monotonic_ms() + db->backoff_ms + jitter;
 }
 
+/* Lets db_on_connect()'s function see the new connection; its statements must not open another. */
+static enum err ask_on_connect(struct db *db, int64_t deadline_ms)
+{
+	enum err err;
+
+	if (!db->on_connect)
+		return ERR_OK;
+	db->connecting = true;
+	err = db->on_connect(db->on_connect_arg, db, deadline_ms);
+	db->connecting = false;
+	return err;
+}
+
 enum err db_connect(struct db *db, int64_t deadline_ms)
 {
 	/* "dbname" takes a whole URL or keyword string when it is to be expanded. */
@@ -183,21 +207,29 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 
 	if (db->conn)
 		return ERR_OK;
-	if (clock_monotonic_ms() < db->retry_at_ms)
+	if (db->connecting)
 		return ERR_DATABASE_UNAVAILABLE;
+	if (clock_monotonic_ms() < db->retry_at_ms)
+		return db->refusal ? db->refusal : ERR_DATABASE_UNAVAILABLE;
 	if (db->silent && clock_left_ms(deadline_ms) > CONNECT_AGAIN_MS)
 		deadline_ms = clock_monotonic_ms() + CONNECT_AGAIN_MS;
 	db_set_error(db, "");
 	db->conn = PQconnectStartParams(keys, values, 1);
 	if (db->conn)
 		PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
+	db->refusal = ERR_OK;
 	err = connect_poll(db, deadline_ms);
+	if (err && db->conn && !*db->last_error)
+		db_set_error(db, PQerrorMessage(db->conn));
+	if (!err) {
+		err = ask_on_connect(db, deadline_ms);
+		if (err && err != ERR_DATABASE_UNAVAILABLE)
+			db->refusal = err;
+	}
 	if (err) {
-		if (db->conn && !*db->last_error)
-			db_set_error(db, PQerrorMessage(db->conn));
 		db_close(db);
 		back_off(db);
-		return ERR_DATABASE_UNAVAILABLE;
+		return err;
 	}
 	db->silent = false;
 	db->backoff_ms = 0;

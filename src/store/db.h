@@ -72,6 +72,16 @@ bool db_url_is_valid(const char *url);
 struct db *db_new(const char *url);
 void db_free(struct db *db);
 
+/*
+ * Asks something of every new connection, over @db, before anything else runs there. Not ERR_OK:
+ * the connection is closed, and calls have that error until one is good.
+ */
+typedef enum err db_connect_fn(void *arg, struct db *db, int64_t deadline_ms);
+/* @arg is borrowed. */
+void db_on_connect(struct db *db, db_connect_fn *fn, void *arg);
+/* What it said of the last connection; ERR_OK: nothing against it. */
+enum err db_refusal(const struct db *db);
+
 /* The socket, to poll for a server that goes away while nothing is asked; -1 without one. */
 int db_fd(const struct db *db);
 /* Call when db_fd() is readable between runs: notices that the server closed. */
@@ -88,7 +98,7 @@ const char *db_last_error(const struct db *db);
 
 /*
  * Runs @count independent queries (at most DB_BATCH_MAX) in one round trip and sets each one's
- * err: ERR_OK; ERR_DATABASE_UNAVAILABLE: no answer by @deadline_ms (monotonic) or no
+ * err: ERR_OK; what db_on_connect()'s function said; ERR_DATABASE_UNAVAILABLE: no answer by @deadline_ms (monotonic) or no
  * connection; ERR_DB_CONFLICT, ERR_DB_LOCKED; ERR_DB_NO_ROW: a foreign key met no row;
  * ERR_INTERNAL: the statement failed, see sqlstate.
  */

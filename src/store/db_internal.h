@@ -18,7 +18,11 @@ struct db {
 	int64_t retry_at_ms; /* no connection attempt before */
 	bool silent;         /* the server gave no answer in time: it gets less time to connect */
 	int backoff_ms;
-	struct alarm *alarm; /* NULL: none */
+	struct alarm *alarm;       /* NULL: none */
+	db_connect_fn *on_connect; /* NULL: none */
+	void *on_connect_arg;
+	bool connecting;  /* on_connect runs */
+	enum err refusal; /* what on_connect said of the last connection, while there is none */
 	char last_error[256];
 	char failure[256]; /* the first statement that failed since it was cleared */
 };

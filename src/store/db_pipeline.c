@@ -268,12 +268,17 @@ static void give_up_writes(struct db_query **queries, size_t count)
 void db_run(struct db *db, struct db_query **queries, size_t count, int64_t deadline_ms)
 {
 	bool lost_before = false;
+	enum err err = ERR_DATABASE_UNAVAILABLE;
 
 	begin(queries, count);
 	/* Each further round has at least one query fewer, or follows the one loss that is forgiven. */
 	while (count_pending(queries, count)) {
-		if (clock_left_ms(deadline_ms) == 0 || db_connect(db, deadline_ms))
+		if (clock_left_ms(deadline_ms) == 0)
 			break;
+		err = db_connect(db, deadline_ms);
+		if (err)
+			break;
+		err = ERR_DATABASE_UNAVAILABLE;
 		if (run_once(db, queries, count, false, deadline_ms))
 			continue;
 		give_up_writes(queries, count);
@@ -283,7 +288,7 @@ void db_run(struct db *db, struct db_query **queries, size_t count, int64_t dead
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (queries[i]->err == PENDING)
-			queries[i]->err = ERR_DATABASE_UNAVAILABLE;
+			queries[i]->err = err;
 	}
 }
 
@@ -302,8 +307,9 @@ enum err db_exec_atomic(struct db *db, struct db_query **queries, size_t count, 
 	 * may not: a new connection would be a new transaction. */
 	for (int attempt = 0; attempt < (begins ? 2 : 1); attempt++) {
 		begin(queries, count);
-		if (begins ? db_connect(db, deadline_ms) : !db->conn)
-			return ERR_DATABASE_UNAVAILABLE;
+		err = begins ? db_connect(db, deadline_ms) : ERR_OK;
+		if (err || !db->conn)
+			return err ? err : ERR_DATABASE_UNAVAILABLE;
 		if (run_once(db, queries, count, true, deadline_ms) || !clock_left_ms(deadline_ms))
 			break;
 	}

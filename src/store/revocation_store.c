@@ -6,8 +6,8 @@
 /* clang-format off */
 static const struct db_stmt REVOCATION_ADD = {
 	.name = "revocation_add", .nparams = 2, .ncols = 1, .effect = DB_WRITES,
-	.sql = "INSERT INTO revocations (client_id, workspace_email, token, retry_at) "
-	       "SELECT c.client_id, c.workspace_email, t.refresh_token, "
+	.sql = "INSERT INTO revocations (client_id, workspace_email, token, token_client_id, retry_at) "
+	       "SELECT c.client_id, c.workspace_email, t.refresh_token, t.client_id, "
 	       "clock_timestamp() + $2::bigint * interval '1 second' FROM tokens t JOIN clients c ON c.id = t.client_id "
 	       "WHERE t.client_id = $1 AND t.is_valid AND NOT t.is_revoked RETURNING id",
 };
@@ -15,14 +15,14 @@ static const struct db_stmt REVOCATION_ADD = {
 /* Google may end the whole grant of a person to an OAuth client: while another branch stands on
  * it, or stands on it again, it is not revoked there. Asked at the last moment. */
 static const struct db_stmt REVOCATION_TAKE = {
-	.name = "revocation_take", .nparams = 2, .ncols = 4, .effect = DB_WRITES,
+	.name = "revocation_take", .nparams = 2, .ncols = 5, .effect = DB_WRITES,
 	.sql = "UPDATE revocations r SET retry_at = now() + $2::bigint * interval '1 second', "
 	       "attempts = r.attempts + 1 WHERE r.id = (SELECT n.id FROM revocations n "
 	       "WHERE CASE WHEN $1::bigint = 0 THEN n.retry_at <= now() ELSE n.id = $1::bigint END "
 	       "ORDER BY n.retry_at LIMIT 1 FOR UPDATE SKIP LOCKED) "
 	       "RETURNING r.id, r.token, EXISTS (SELECT FROM clients c JOIN tokens t ON t.client_id = c.id "
 	       "WHERE c.client_id = r.client_id AND c.workspace_email = r.workspace_email "
-	       "AND t.is_valid AND NOT t.is_revoked), r.attempts",
+	       "AND t.is_valid AND NOT t.is_revoked), r.attempts, r.token_client_id",
 };
 
 static const struct db_stmt REVOCATION_DONE = {
@@ -61,6 +61,7 @@ void revocation_row(const struct db_query *query, struct revocation_row *ret_row
 		.token = db_text(query, 0, 1),
 		.is_shared = db_bool(query, 0, 2),
 		.attempts = (int)db_int(query, 0, 3),
+		.token_client_id = db_int(query, 0, 4),
 	};
 }
 

@@ -17,8 +17,9 @@ void revocation_add_query(struct db_query *query, int64_t client_id, int retry_i
 
 struct revocation_row {
 	int64_t id;
-	const char *token;
-	bool is_shared; /* another connected branch stands on the same grant */
+	const char *token;       /* sealed as the refresh token … */
+	int64_t token_client_id; /* … of this client (clients.id) */
+	bool is_shared;          /* another connected branch stands on the same grant */
 	int attempts;
 };
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from support.flow import connect_fast, expire, refused, register, registration, rows, unique
+from support.sealing import SEALS
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -270,7 +271,9 @@ def test_change_a_client(service):
     assert body["updated_at"] > before["updated_at"]
     assert service.database.one("SELECT client_secret FROM clients") == secret
     assert change(service, client, client_secret="new secret").json() == show(service, client)
-    assert service.database.one("SELECT client_secret FROM clients") == ("new secret",)
+    assert service.database.one("SELECT client_secret FROM clients") != secret
+    (sealed,) = service.database.one("SELECT client_secret FROM clients")
+    assert SEALS.open("clients", "client_secret", client["branch_identifier"], sealed) == "new secret"
 
 
 def test_empty_change(service):

@@ -10,6 +10,7 @@ import pytest
 from support import flow, processes, trouble
 from support.postgres import Cluster
 from support.processes import wait_until
+from support.sealing import SEALS
 
 GONE_S = processes.seconds(2.5)  # the longest that a call may take to say so
 BACK_S = 5
@@ -24,6 +25,12 @@ def own_cluster():
         cursor.execute("ALTER ROLE postgres SET synchronous_commit = on")
     yield cluster
     cluster.close()
+
+
+def stored_row(database, columns):
+    """Columns of the only token, those that are sealed opened."""
+    *row, client_id = database.one(f"SELECT {columns}, client_id FROM tokens")
+    return SEALS.opened(row, client_id)
 
 
 @pytest.fixture
@@ -267,7 +274,7 @@ def test_grant_is_stored_although_the_connection_was_lost_meanwhile(hosts, provi
     answer = refresh.result()
     wait_until(lambda: own_database.one("SELECT grant_version FROM tokens") == (2,), what="the grant is stored")
     (call,) = provider.refreshes()
-    row = own_database.one("SELECT access_token, refresh_token, is_valid, refresh_error FROM tokens")
+    row = stored_row(own_database, "access_token, refresh_token, is_valid, refresh_error")
     assert row == (call["access_token"], call["new_refresh_token"], True, None)
     assert answer.status_code == 200, answer.text
     if way != "buffer":  # who was answered after a second, while the provider was held
@@ -292,7 +299,7 @@ def test_grant_is_stored_although_the_server_crashed_meanwhile(hosts, provider, 
         provider.release()
         wait_until(lambda: provider.refreshes()[0]["ended_at"], what="the provider's answer is out")
     (call,) = provider.refreshes()
-    wait_until(lambda: own_database.one("SELECT refresh_token FROM tokens") == (call["new_refresh_token"],),
+    wait_until(lambda: stored_row(own_database, "refresh_token") == (call["new_refresh_token"],),
                what="the grant is stored")
     answer = refresh.result()
     assert (answer.status_code == 200 and answer.json()["access_token"] == call["access_token"]) or (
@@ -313,7 +320,7 @@ def test_lock_that_was_cut_off_does_not_let_the_loser_overwrite_the_winner(hosts
     trouble.terminate(own_database, trouble.holder(own_database))
     winner = other.get(f"/tokens/{branch}")
     assert winner.status_code == 200, winner.text
-    stored = own_database.one("SELECT access_token, grant_version, expires_at FROM tokens")
+    stored = stored_row(own_database, "access_token, grant_version, expires_at")
     provider.release()
     answer = loser.result()
     # The winner's token, or word that there will be one: never the one that was not stored.
@@ -321,7 +328,7 @@ def test_lock_that_was_cut_off_does_not_let_the_loser_overwrite_the_winner(hosts
         assert answer.json()["access_token"] == winner.json()["access_token"]
     else:
         assert (answer.status_code, answer.json()["error"]) == (503, "refresh_in_progress"), answer.text
-    assert own_database.one("SELECT access_token, grant_version, expires_at FROM tokens") == stored
+    assert stored_row(own_database, "access_token, grant_version, expires_at") == stored
     assert host.get(f"/tokens/{branch}").json()["access_token"] == winner.json()["access_token"]
     assert len(provider.refreshes()) == 2
 
@@ -392,7 +399,7 @@ def test_frozen_host_loses_its_lock_to_another(hosts, provider, own_cluster, own
         wait_until(lambda: trouble.is_gone(own_database, holder), 30, "PostgreSQL ends the idle transaction")
         fresh = wait_until(
             lambda: (answer := other.get(f"/tokens/{branch}")).status_code == 200 and answer, 10, "the other refreshes")
-        stored = own_database.one("SELECT access_token, refresh_token, grant_version, refresh_error FROM tokens")
+        stored = stored_row(own_database, "access_token, refresh_token, grant_version, refresh_error")
         assert stored[0] == fresh.json()["access_token"]
         provider.release()
     answer = late.result()
@@ -400,7 +407,7 @@ def test_frozen_host_loses_its_lock_to_another(hosts, provider, own_cluster, own
     assert answer.status_code == 503 or answer.json()["access_token"] == stored[0]
     host.terminate()
     host.wait_exit()
-    assert own_database.one("SELECT access_token, refresh_token, grant_version, refresh_error FROM tokens") == stored
+    assert stored_row(own_database, "access_token, refresh_token, grant_version, refresh_error") == stored
     log = own_cluster.log.read_text()
     assert f"[{holder}] FATAL:  terminating connection due to idle-in-transaction timeout" in log
 

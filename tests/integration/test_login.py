@@ -12,6 +12,7 @@ from support.flow import (
     with_query,
 )
 from support.processes import seconds
+from support.sealing import SEALS
 
 NONCE = re.compile(r"[A-Za-z0-9_-]{43}")
 COOKIE = "token_service_login"
@@ -67,7 +68,7 @@ def test_each_login_has_a_verifier_and_a_state_of_its_own(service, provider):
     client = register(service, provider)
     with Browser(service) as browser:
         asked = [query(browser.login(client)) for _ in range(3)]
-    verifiers = [row[0] for row in service.database.all("SELECT code_verifier FROM oauth_states")]
+    verifiers = SEALS.verifiers(service.database)
     assert all(re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier) for verifier in verifiers)
     digests = [hashlib.sha256(verifier.encode()).digest() for verifier in verifiers]
     challenges = {base64.urlsafe_b64encode(digest).rstrip(b"=").decode() for digest in digests}
@@ -81,7 +82,9 @@ def test_the_verifier_is_sent_with_the_code(service, provider):
     client = register(service, provider)
     with Browser(service) as browser:
         url = begin(browser, client)
-        service.database.execute("UPDATE oauth_states SET code_verifier = repeat('a', 43)")
+        (row,) = service.database.one("SELECT encode(state_hash, 'hex') FROM oauth_states")
+        other = SEALS.seal("oauth_states", "code_verifier", row, "a" * 43)
+        service.database.execute("UPDATE oauth_states SET code_verifier = %s", (other,))
         body = refused(browser.callback(url), 502, "provider_error")
     assert body["provider_error"] == "invalid_grant"
     assert rows(service, "tokens") == 0

@@ -15,6 +15,7 @@ import pytest
 from support import processes, raw
 from support.flow import Browser, connect_fast, expire, query, register, registration, token_row
 from support.processes import wait_until
+from support.sealing import SEALS
 from support.service import PROGRAM, WRAPPER
 
 GOOD_URL = "postgresql://token_service_worker@/token_service?host=/nowhere"
@@ -621,7 +622,7 @@ def secrets_of_a_flow(service, provider):
             consent = browser.login(client)
             secrets[f"state {number}"] = query(consent)["state"]
             secrets[f"challenge {number}"] = query(consent)["code_challenge"]
-            secrets[f"verifier {number}"] = service.database.all("SELECT code_verifier FROM oauth_states")[-1][0]
+            secrets[f"verifier {number}"] = SEALS.verifiers(service.database)[-1]
             callback = browser.consent(consent, action)
             secrets[f"code {number}"] = query(callback).get("code", secrets["client_secret"])
             if number == 3:

@@ -10,6 +10,7 @@ import pytest
 from support.flow import connect, connect_fast, register, token_row, unique
 from support.hosts import Gate, fetch, make_due, refused, token_of, two_hosts, waiting_for_locks
 from support.processes import TIME_FACTOR, seconds, wait_until
+from support.sealing import SEALS
 
 DOWN = {"kind": "status", "status": 503, "body": "", "times": None}
 
@@ -49,17 +50,21 @@ def fleet(service, provider, number):
     id, secret = provider.client()
     grants = provider.grant(id, count=number)["grants"]
     name = unique("fleet")
-    service.database.execute(
-        "INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, workspace_email)"
-        " SELECT %s, %s, 'http://localhost/auth/callback', %s || '-' || n, 'owner@example.test'"
-        " FROM generate_series(1, %s) n", (id, secret, name, number),
+    branches = [f"{name}-{n}" for n in range(number)]
+    secrets = [SEALS.seal("clients", "client_secret", branch, secret) for branch in branches]
+    clients = service.database.all(
+        "WITH made AS (INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, workspace_email)"
+        " SELECT %s, secret, 'http://localhost/auth/callback', branch, 'owner@example.test'"
+        " FROM unnest(%s, %s) new (branch, secret) RETURNING id) SELECT id FROM made ORDER BY id",
+        (id, branches, secrets),
     )
+    ids = [client for (client,) in clients]
+    sealed = [SEALS.grant(client, each["access_token"], each["refresh_token"]) for client, each in zip(ids, grants)]
     service.database.execute(
         "INSERT INTO tokens (client_id, access_token, refresh_token, expires_at, scope)"
-        " SELECT c.id, g.access_token, g.refresh_token, now() + interval '5 minutes', 'x'"
-        " FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM clients WHERE client_id = %s) c"
-        " JOIN unnest(%s, %s) WITH ORDINALITY g (access_token, refresh_token, n) USING (n)",
-        (id, [each["access_token"] for each in grants], [each["refresh_token"] for each in grants]),
+        " SELECT id, access_token, refresh_token, now() + interval '5 minutes', 'x'"
+        " FROM unnest(%s, %s, %s) g (id, access_token, refresh_token)",
+        (ids, [access for access, _ in sealed], [refresh for _, refresh in sealed]),
     )
     return id, secret, [each["refresh_token"] for each in grants]
 
@@ -99,12 +104,13 @@ def test_thousand_due_at_once_with_dead_ones_in_front(make_service, provider):
     id, _, tokens = fleet(hosts[0], provider, 1000)
     for token in tokens[:100]:
         provider.revoke(refresh_token=token)
+    dead = [client for (client,) in database.all("SELECT id FROM clients ORDER BY id LIMIT 100")]
     provider.fault("delay", ms=100, times=None)
     bare_s = time_of_a_call(provider)
     # The clock of the due column is the measure: what the test polls does not count.
     database.execute(
-        "UPDATE tokens SET refresh_due_at = now() - CASE WHEN refresh_token = ANY(%s)"
-        " THEN interval '1 minute' ELSE interval '1 second' END", (tokens[:100],),
+        "UPDATE tokens SET refresh_due_at = now() - CASE WHEN client_id = ANY(%s)"
+        " THEN interval '1 minute' ELSE interval '1 second' END", (dead,),
     )
     began = database.one("SELECT clock_timestamp()")[0]
     wait_until(
@@ -122,8 +128,8 @@ def test_thousand_due_at_once_with_dead_ones_in_front(make_service, provider):
     in_front = {entry["refresh_token"] for entry in entries[:100]}
     print(f"of the first 100 calls {len(in_front & set(tokens[:100]))} were for the dead")
     states = database.all(
-        "SELECT refresh_token = ANY(%s), is_valid, refresh_due_at IS NULL, refresh_error,"
-        " last_refreshed_at IS NULL, count(*) FROM tokens GROUP BY 1, 2, 3, 4, 5 ORDER BY 1", (tokens[:100],),
+        "SELECT client_id = ANY(%s), is_valid, refresh_due_at IS NULL, refresh_error,"
+        " last_refreshed_at IS NULL, count(*) FROM tokens GROUP BY 1, 2, 3, 4, 5 ORDER BY 1", (dead,),
     )
     assert states == [
         (False, True, False, None, False, 900),
@@ -316,8 +322,9 @@ def test_without_refreshers_house_is_kept(make_service, provider):
             " ('live', 'b', %s, 'c', 'd', now() + interval '1 minute') ON CONFLICT DO NOTHING",
             (client["client_id"], client["client_id"]),
         )
-        database.execute("INSERT INTO revocations (client_id, workspace_email, token) VALUES (%s, 'a@b', %s)",
-                         (id, old["refresh_token"]))
+        database.execute(
+            "INSERT INTO revocations (client_id, workspace_email, token, token_client_id) VALUES (%s, 'a@b', %s, 4711)",
+            (id, SEALS.seal("tokens", "refresh_token", 4711, old["refresh_token"])))
         wait_until(lambda: database.all("SELECT convert_from(state_hash, 'UTF8') FROM oauth_states") == [("live",)]
                    and database.one("SELECT count(*) FROM revocations") == (0,), 60, "the house is kept")
     assert not provider.introspect(old["refresh_token"])["active"]

@@ -10,6 +10,7 @@ from support.hosts import (
     fetch, make_due, refused, results, start_fetch, start_herd, token_of, two_hosts, wait_for_waiters,
 )
 from support.processes import seconds, wait_until
+from support.sealing import SEALS
 
 PATIENT = {"REFRESH_WAIT_MS": "25000", "GOOGLE_TIMEOUT_MS": "30000"}
 DOWN = {"kind": "status", "status": 503, "body": "", "times": None}
@@ -174,6 +175,7 @@ def test_revocation_is_queued_and_retried(hosts, provider, fault, delete):
     assert is_live(provider, grant)
     attempts, token, pause = a.database.one(
         "SELECT attempts, token, extract(epoch FROM retry_at - now())::float FROM revocations")
+    token = SEALS.open("tokens", "refresh_token", client["client_id"], token)
     assert (attempts, token) == (1, grant["refresh_token"]) and 5 < pause <= 60
 
     retry_now(a)

@@ -7,6 +7,7 @@
 
 #include <libpq-fe.h>
 
+#include "crypto/keyring.h"
 #include "store/db.h"
 #include "support.h"
 
@@ -60,13 +61,26 @@ enum token_column {
 	TC__COUNT
 };
 
+/* "access-1" as the access token of client 7, under DOMAIN_KEY; made with Python's cryptography. */
+#define DOMAIN_KEY "the-secret-key-of-the-unit-tests"
+#define SEALED_ACCESS_1 "v1.56dc7fd1.nW9a93l0__PJ3qL3LCoV87w56jGUnKPs1AJSx80Fx1U05UHJ"
+
+static inline struct keyring *test_keyring(void)
+{
+	struct keyring *keyring = NULL;
+
+	assert_int_equal(keyring_new(DOMAIN_KEY, NULL, &keyring), ERR_OK);
+	return keyring;
+}
+
 /* One row: a good token at 1,000 s that expires at 4,600 s. */
 #define TOKEN_ROW_GOOD                                                                             \
 	{                                                                                          \
-		[TC_EXISTS] = "t", [TC_ACCESS_TOKEN] = "access-1", [TC_TOKEN_TYPE] = "Bearer",     \
-		[TC_SCOPE] = "scope-1", [TC_EXPIRES_AT] = "4600000000", [TC_IS_VALID] = "t",       \
-		[TC_IS_REVOKED] = "f", [TC_GRANT_VERSION] = "3", [TC_REFRESH_FAILURES] = "0",      \
-		[TC_ID] = "7", [TC_BRANCH_ID] = "branch-1",                                        \
+		[TC_EXISTS] = "t", [TC_ACCESS_TOKEN] = SEALED_ACCESS_1,                            \
+		[TC_TOKEN_TYPE] = "Bearer", [TC_SCOPE] = "scope-1",                                \
+		[TC_EXPIRES_AT] = "4600000000", [TC_IS_VALID] = "t", [TC_IS_REVOKED] = "f",        \
+		[TC_GRANT_VERSION] = "3", [TC_REFRESH_FAILURES] = "0", [TC_ID] = "7",              \
+		[TC_BRANCH_ID] = "branch-1",                                                       \
 		[TC_REDIRECT_URI] = "https://tokens.example.com/auth/callback",                    \
 		[TC_IS_ACTIVE] = "t", [TC_NOW] = "1000000000",                                     \
 	}

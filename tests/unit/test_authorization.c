@@ -8,7 +8,7 @@ static struct config config = {
 	.google_scope = (char *)"https://scope.example/a openid",
 	.state_ttl_s = 600,
 };
-static const struct domain domain = { .config = &config };
+static struct domain domain = { .config = &config };
 
 #define NONCE "0123456789abcdefghijABCDEFGHIJ-_01234567890"
 
@@ -61,18 +61,24 @@ static void only_hashes_are_stored(void **state)
 {
 	struct db_query query;
 	struct login login;
-	char hash[HASH_TEXT_SIZE] = "\\x";
+	char hash[HASH_TEXT_SIZE] = "\\x", hash_of_state[HASH_TEXT_SIZE];
+	struct seal_place place = { "oauth_states", "code_verifier", NULL };
+	CLEANUP(secret_release) struct secret verifier = { 0 };
 
 	begin(NONCE, &login, &query);
 	assert_int_equal(query.nparams, 6);
 	assert_string_equal(query.values[0], "7");
 	assert_int_equal(digest_sha256_hex(login.state, hash + 2), ERR_OK);
 	assert_string_equal(query.values[1], hash);
+	memcpy(hash_of_state, hash, sizeof(hash));
 	assert_int_equal(digest_sha256_hex(NONCE, hash + 2), ERR_OK);
 	assert_string_equal(query.values[3], hash);
 	assert_int_equal(digest_sha256_hex(login.browsers[0], hash + 2), ERR_OK);
 	assert_string_equal(query.values[2], hash);
-	assert_string_equal(query.values[4], login.code_verifier);
+	/* sealed for this state, and nothing else */
+	place.row = hash_of_state + 2;
+	assert_int_equal(unseal(domain.keyring, &place, query.values[4], &verifier), ERR_OK);
+	assert_string_equal(verifier.data, login.code_verifier);
 	assert_string_equal(query.values[5], "600");
 }
 
@@ -215,5 +221,10 @@ int main(void)
 		cmocka_unit_test(a_client_that_cannot_log_in_is_told),
 	};
 
-	return cmocka_run_group_tests_name("authorization", tests, NULL, NULL);
+	int failed;
+
+	domain.keyring = test_keyring();
+	failed = cmocka_run_group_tests_name("authorization", tests, NULL, NULL);
+	keyring_free(domain.keyring);
+	return failed;
 }

@@ -49,8 +49,9 @@ static const struct {
 };
 
 /* Those that are in none of the tables above; a test below wants every option in this file. */
-static const char *const others[] = { "ALLOWED_ORIGINS", "DATABASE_ADMIN_URL", "DATABASE_URL",
-				      "GOOGLE_CA_FILE", "GOOGLE_SCOPE" };
+static const char *const others[] = { "ALLOWED_ORIGINS",    "DATABASE_ADMIN_URL", "DATABASE_URL",
+				      "GOOGLE_CA_FILE",     "GOOGLE_SCOPE",       "SECRET_KEY",
+				      "SECRET_KEY_PREVIOUS" };
 
 /* --- helpers ------------------------------------------------------------------------------------- */
 
@@ -275,6 +276,42 @@ static void origins_are_as_a_browser_writes_them(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++)
 		CHECK_ROW(rows[i].value, loads("ALLOWED_ORIGINS", rows[i].value) == rows[i].good);
+}
+
+/* It is named in a comma list once it is the previous one. */
+static void a_secret_key_has_no_blanks_or_commas(void **state)
+{
+	static const struct {
+		const char *value, *key; /* NULL: refused */
+	} rows[] = {
+		{ "", CONFIG_DEVELOPMENT_KEY },
+		{ "0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef" },
+		{ "postgresql+psycopg2://x", "postgresql+psycopg2://x" }, /* taken as it is */
+		{ "one,two", NULL },
+		{ "one two", NULL },
+		{ "one\ttwo", NULL },
+		{ "one ", NULL },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		CLEANUP(capture_release) struct capture capture;
+		struct config config = { 0 };
+		enum err err;
+
+		setenv("SECRET_KEY", rows[i].value, 1);
+		setenv("SECRET_KEY_PREVIOUS", "old, older", 1);
+		capture_begin(&capture);
+		err = config_load(NULL, capture.file, &config);
+		capture_end(&capture);
+		CHECK_ROW(rows[i].value, err == (rows[i].key ? ERR_OK : ERR_CONFIG));
+		CHECK_ROW(rows[i].value, same_text(config.secret_key.data, rows[i].key));
+		/* said, but not shown */
+		CHECK_ROW(rows[i].value, !err == !strstr(capture.text, "SECRET_KEY: "));
+		CHECK_ROW(rows[i].value, !err || !strstr(capture.text, rows[i].value));
+		CHECK_ROW(rows[i].value,
+			  err || same_text(config.secret_key_previous.data, "old, older"));
+		config_release(&config);
+	}
 }
 
 static void empty_means_unset(void **state)
@@ -517,6 +554,7 @@ int main(void)
 		TEST(enums_take_their_names_in_any_case),
 		TEST(urls_must_be_absolute),
 		TEST(origins_are_as_a_browser_writes_them),
+		TEST(a_secret_key_has_no_blanks_or_commas),
 		TEST(empty_means_unset),
 		TEST(bare_scopes_are_written_in_full),
 		TEST(sqlalchemys_spelling_of_the_database_is_taken),

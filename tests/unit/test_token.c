@@ -162,6 +162,8 @@ static void checks_come_in_the_promised_order(void **state)
 
 static void stale_and_error_are_told_only_when_they_matter(void **state)
 {
+	CLEANUP(keyring_free_ptr) struct keyring *keyring = test_keyring();
+	struct domain domain = { .keyring = keyring };
 	static const struct {
 		const char *name;
 		int64_t left_us;
@@ -183,7 +185,7 @@ static void stale_and_error_are_told_only_when_they_matter(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct token_row row = { .client_id = 7,
 					 .branch_id = "b",
-					 .access_token = "at",
+					 .access_token = SEALED_ACCESS_1,
 					 .token_type = "Bearer",
 					 .scope = "s",
 					 .now_us = NOW,
@@ -191,12 +193,17 @@ static void stale_and_error_are_told_only_when_they_matter(void **state)
 					 .refresh_error = rows[i].stored };
 		CLEANUP(token_release) struct token token = { 0 };
 
-		token_from_row(&row, (struct token_wish)WISH(300), &token);
+		assert_int_equal(token_from_row(&domain, &row, (struct token_wish)WISH(300),
+						&token),
+				 ERR_OK);
 		CHECK_ROW(rows[i].name, token.stale == rows[i].stale);
 		CHECK_ROW(rows[i].name, same_text(token.refresh_error, rows[i].told));
 		CHECK_ROW(rows[i].name, token.expires_in_s == rows[i].expires_in_s);
-		CHECK_ROW(rows[i].name, same_text(token.access_token.data, "at"));
-		token_from_row(&row, (struct token_wish)WISH(300), &token); /* again: no leak */
+		CHECK_ROW(rows[i].name, same_text(token.access_token.data, "access-1"));
+		/* again: no leak */
+		assert_int_equal(token_from_row(&domain, &row, (struct token_wish)WISH(300),
+						&token),
+				 ERR_OK);
 	}
 }
 
@@ -295,6 +302,9 @@ static const struct {
 
 static void get_answers_or_hands_on(void **state)
 {
+	CLEANUP(keyring_free_ptr) struct keyring *keyring = test_keyring();
+	struct domain domain = { .keyring = keyring };
+
 	for (size_t i = 0; i < COUNT(get_rows); i++) {
 		const char *values[TC__COUNT] = TOKEN_ROW_GOOD;
 		CLEANUP(problem_release) struct problem problem = { 0 };
@@ -305,7 +315,8 @@ static void get_answers_or_hands_on(void **state)
 		values[get_rows[i].column] = get_rows[i].value;
 		token_get_ask("branch-1", &query);
 		query_set_rows(&query, TC__COUNT, 1, values);
-		err = token_get_answer(&query, (struct token_wish)WISH(300), &token, &problem);
+		err = token_get_answer(&domain, &query, (struct token_wish)WISH(300), &token,
+				       &problem);
 		CHECK_ROW(get_rows[i].name, err == get_rows[i].err);
 		CHECK_ROW(get_rows[i].name,
 			  get_rows[i].has_token == secret_is_set(&token.access_token));
@@ -313,18 +324,59 @@ static void get_answers_or_hands_on(void **state)
 	}
 }
 
+/* Moved from another client, altered, cut short, never sealed: each is told, none is refreshed. */
+static void get_of_a_token_that_does_not_open(void **state)
+{
+	static const struct {
+		enum token_column column;
+		const char *value;
+		enum err err;
+	} rows[] = {
+		{ TC_ID, "8", ERR_SEALED_VALUE_DAMAGED },
+		{ TC_ACCESS_TOKEN, SEALED_ACCESS_1 "AAAA", ERR_SEALED_VALUE_DAMAGED },
+		{ TC_ACCESS_TOKEN, "access-1", ERR_SEALED_VALUE_MALFORMED },
+		{ TC_ACCESS_TOKEN, "", ERR_SEALED_VALUE_MALFORMED },
+		{ TC_ACCESS_TOKEN, "v1.00000000.AAECAwQFBgcICQoLGFqceo_NxKjZ3JK-Kiv8iTvQsMAs",
+		  ERR_SECRET_KEY_UNKNOWN },
+	};
+	static const char *const expiries[] = { "4600000000", "1299000000", "1000000000" };
+	CLEANUP(keyring_free_ptr) struct keyring *keyring = test_keyring();
+	struct domain domain = { .keyring = keyring };
+
+	for (size_t i = 0; i < COUNT(rows) * COUNT(expiries); i++) {
+		const char *values[TC__COUNT] = TOKEN_ROW_GOOD;
+		CLEANUP(problem_release) struct problem problem = { 0 };
+		CLEANUP(token_release) struct token token = { 0 };
+		struct db_query query;
+		enum err err;
+
+		values[rows[i / 3].column] = rows[i / 3].value;
+		values[TC_EXPIRES_AT] = expiries[i % 3];
+		token_get_ask("branch-1", &query);
+		query_set_rows(&query, TC__COUNT, 1, values);
+		err = token_get_answer(&domain, &query, (struct token_wish)WISH(300), &token,
+				       &problem);
+		CHECK_ROW(rows[i / 3].value, err == rows[i / 3].err);
+		assert_false(secret_is_set(&token.access_token));
+		db_query_release(&query);
+	}
+}
+
 static void get_of_no_row_or_no_database(void **state)
 {
+	struct domain domain = { 0 };
 	struct problem problem = { 0 };
 	struct token token = { 0 };
 	struct db_query query;
 
 	token_get_ask("branch-1", &query);
 	query.err = ERR_DATABASE_UNAVAILABLE;
-	assert_int_equal(token_get_answer(&query, (struct token_wish)WISH(300), &token, &problem),
+	assert_int_equal(token_get_answer(&domain, &query, (struct token_wish)WISH(300), &token,
+					  &problem),
 			 ERR_DATABASE_UNAVAILABLE);
 	query_set_rows(&query, TC__COUNT, 0, NULL);
-	assert_int_equal(token_get_answer(&query, (struct token_wish)WISH(300), &token, &problem),
+	assert_int_equal(token_get_answer(&domain, &query, (struct token_wish)WISH(300), &token,
+					  &problem),
 			 ERR_BRANCH_NOT_FOUND);
 	db_query_release(&query);
 }
@@ -340,6 +392,7 @@ int main(void)
 		cmocka_unit_test(without_a_stored_code_the_provider_is_unavailable),
 		cmocka_unit_test(due_is_before_the_buffer_but_never_at_once),
 		cmocka_unit_test(get_answers_or_hands_on),
+		cmocka_unit_test(get_of_a_token_that_does_not_open),
 		cmocka_unit_test(get_of_no_row_or_no_database),
 	};
 

@@ -10,6 +10,7 @@ import httpx
 
 from . import processes
 from .provider import SCOPE  # noqa: F401
+from .sealing import SEALS
 
 _number = itertools.count(1)
 
@@ -115,6 +116,7 @@ def connect_fast(service, provider, client, expires_in=3600, **fields):
     expires_in: seconds from the database's now. The grant is returned.
     """
     grant = provider.grant(client["client_oauth_id"], **fields)
+    sealed = SEALS.grant(client["client_id"], grant["access_token"], grant["refresh_token"])
     service.database.execute(
         "INSERT INTO tokens (client_id, access_token, refresh_token, expires_at, scope, refresh_began_at)"
         " VALUES (%s, %s, %s, now() + %s * interval '1 second', %s, now() - interval '1 hour')"
@@ -123,7 +125,7 @@ def connect_fast(service, provider, client, expires_in=3600, **fields):
         " refresh_began_at = EXCLUDED.refresh_began_at, is_valid = true, is_revoked = false,"
         " grant_version = tokens.grant_version + 1, refresh_retry_at = NULL, provider_retry_at = NULL,"
         " refresh_failures = 0, refresh_error = NULL, provider_error = NULL",
-        (client["client_id"], grant["access_token"], grant["refresh_token"], expires_in, grant["scope"]),
+        (client["client_id"], *sealed, expires_in, grant["scope"]),
     )
     return grant
 
@@ -139,8 +141,9 @@ def expire(service, client, seconds_left=-10):
 
 
 def token_row(service, client, columns):
-    """The named columns of the client's token; None without one."""
-    return service.database.one(f"SELECT {columns} FROM tokens WHERE client_id = %s", (client["client_id"],))
+    """The named columns of the client's token, those that are sealed opened; None without one."""
+    row = service.database.one(f"SELECT {columns} FROM tokens WHERE client_id = %s", (client["client_id"],))
+    return SEALS.opened(row, client["client_id"])
 
 
 

@@ -12,12 +12,13 @@ import subprocess
 
 import httpx
 
-from . import processes
+from . import processes, sealing
 from .processes import wait_until
 
 PROGRAM = os.environ.get("TOKEN_SERVICE_PROGRAM") or str(processes.ROOT / "build/token-service")
 WRAPPER = shlex.split(os.environ.get("TOKEN_SERVICE_WRAPPER") or "")
-DEFAULTS = {"DATABASE_WORKERS": "2", "EXCHANGE_WORKERS": "4", "LOG_LEVEL": "DEBUG", "REFRESHERS": "0"}
+DEFAULTS = {"DATABASE_WORKERS": "2", "EXCHANGE_WORKERS": "4", "LOG_LEVEL": "DEBUG", "REFRESHERS": "0",
+            "SECRET_KEY": sealing.KEY}
 # Sanitizers and valgrind, where their reports are not sent to files.
 REPORT = re.compile(r"(AddressSanitizer|LeakSanitizer|runtime error:|^==\d+== )", re.M)
 CALLS_AT_ONCE = 128
