@@ -387,8 +387,9 @@ def test_nothing_due_asks_nobody(make_service, provider):
     database = hosts[0].database
     make_due(hosts[0], rows[0][0], -600)
     for (client, _), column in zip(rows[1:], ("is_revoked = true", "is_valid = false")):
-        make_due(hosts[0], client)
+        # Due only then: a refresher takes what is due at any moment.
         database.execute(f"UPDATE tokens SET {column} WHERE client_id = %s", (client["client_id"],))
+        make_due(hosts[0], client)
     let_refreshers_pass(hosts[0], provider)
     wait_until(lambda: database.one("SELECT count(*) FROM tokens WHERE refresh_due_at < now()")[0] == 0,
                what="those are parked")
