@@ -67,7 +67,7 @@ static enum err encrypt(const struct keyring *keyring, const struct seal_place *
 	if (err)
 		return err;
 	if (EVP_CipherUpdate(ctx, body, &got, (const unsigned char *)plain, (int)len) != 1 ||
-	    EVP_CipherFinal_ex(ctx, body + got, &rest) != 1 || (size_t)(got + rest) != len ||
+	    EVP_CipherFinal_ex(ctx, body + got, &rest) != 1 || (size_t)got + (size_t)rest != len ||
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, body + len) != 1)
 		return ERR_INTERNAL;
 	return ERR_OK;

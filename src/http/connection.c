@@ -98,9 +98,10 @@ static int64_t parse_arrived_ms(const char *msec)
 	if (!msec)
 		return now;
 	seconds = strtod(msec, &end);
-	/* Same host, same clock: a time in the future or hours old is a clock that was set. */
-	if (end == msec || seconds * 1000 > (double)now ||
-	    seconds * 1000 < (double)(now - 3600 * 1000))
+	/* Same host, same clock: a time in the future or hours old is a clock that was set; what is
+	 * no number at all is neither. */
+	if (end == msec || !(seconds * 1000 <= (double)now) ||
+	    !(seconds * 1000 >= (double)(now - 3600 * 1000)))
 		return now;
 	return (int64_t)(seconds * 1000);
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from support import flow, processes, trouble
 from support.processes import wait_until
+from support.sealing import SEALS
 
 HTML = "<!DOCTYPE html><title>Sorry</title>"
 TIMEOUT_MS = int(processes.seconds(1500))
@@ -159,7 +160,7 @@ class Branch:
         values = self.database.one(
             f"SELECT {', '.join(columns)} FROM tokens WHERE client_id = %s", (self.client["client_id"],)
         )
-        return dict(zip(columns, values))
+        return dict(zip(columns, SEALS.opened(values, self.client["client_id"])))
 
     def change(self, assignments):
         assert self.database.execute(

@@ -193,9 +193,12 @@ def test_revocation_endpoint_that_fails_does_not_stop_refreshing(make_service, p
     a, b = two_hosts(make_service, GOOGLE_TIMEOUT_MS="1500", REFRESHERS="1")
     given_up = [connected(a, provider)[0] for _ in range(8)]
     provider.fault(kind, endpoint="revocation", times=None)
-    a.database.execute(
-        "INSERT INTO revocations (client_id, workspace_email, token)"
-        " SELECT 'gone', 'nobody@example.test', 'token-' || n FROM generate_series(1, 20) n")
+    for number in range(20):
+        a.database.execute(
+            "INSERT INTO revocations (client_id, workspace_email, token, token_client_id)"
+            " VALUES ('gone', 'nobody@example.test', %s, 4711)",
+            (SEALS.seal("tokens", "refresh_token", 4711, f"token-{number}"),),
+        )
     wait_until(lambda: len(provider.log("revocation")) >= 6, 90, "the endpoint has failed again and again")
     for client in given_up:
         expire(a, client)

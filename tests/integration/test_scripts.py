@@ -229,7 +229,10 @@ class Run:
             )
 
     def processes(self):
-        runtime = self.runtime.read_text().strip() if self.runtime.exists() else None
+        # A run that was refused shares its data with the one that has them.
+        lock = self.runtime.with_name("lock")
+        mine = lock.exists() and lock.read_text().strip() == str(self.process.pid)
+        runtime = self.runtime.read_text().strip() if mine and self.runtime.exists() else None
         return processes.processes_of_instance(self.instance, runtime)
 
     def output(self):

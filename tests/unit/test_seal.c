@@ -101,7 +101,7 @@ static void a_flipped_bit_anywhere_is_noticed(void **state)
 	unsigned char box[sizeof(PLAIN) - 1 + 28];
 	size_t len = 0;
 
-	assert_true(base64url_decode(SEALED + 12, box, &len));
+	assert_true(base64url_decode(&SEALED[12], box, &len));
 	assert_int_equal(len, sizeof(box));
 	for (size_t bit = 0; bit < len * 8; bit++) {
 		char text[sizeof(SEALED)] = "v1.8ae9aca0.";
