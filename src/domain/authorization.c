@@ -275,18 +275,18 @@ static enum err exchange_code(const struct domain *domain, const struct login_ca
 	return ERR_OK;
 }
 
-/* Is there a newer grant than the one that the login found: ours, whose COMMIT took effect
- * although its answer was lost, or one after it? Then ours must not be written again. */
-static bool has_newer_grant(const struct domain *domain, const struct login_row *login)
+/* Did our COMMIT take effect although its answer was lost? A version that has moved on does not
+ * say so: refreshes of the old grant count it up as well. */
+static bool is_stored(const struct domain *domain, const struct token_update *update)
 {
 	CLEANUP(db_query_release) struct db_query query;
 	struct token_row row;
 
-	token_by_client_query(&query, login->id);
+	token_by_client_query(&query, update->client_id);
 	if (db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS) || !db_rows(&query))
 		return false;
 	token_row(&query, 0, &row);
-	return row.exists && row.grant_version > login->grant_version;
+	return row.exists && !strcmp(row.access_token, update->access_token);
 }
 
 /* The code is used up: as long as there is time, a database that is away is waited for. */
@@ -320,7 +320,7 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
-		if (has_newer_grant(domain, login)) {
+		if (is_stored(domain, &update)) {
 			err = ERR_OK;
 			break;
 		}

@@ -9,23 +9,23 @@
 #include "base/banned.h"
 
 enum err domain_init(struct domain *domain, const struct config *config,
-		     struct domain_shared *shared)
+		     struct domain_shared *shared, bool calls_provider)
 {
 	struct google_settings settings = {
 		.token_url = config->google_token_url,
 		.revoke_url = config->google_revoke_url,
 		.ca_file = config->google_ca_file,
 		.timeout_ms = config->google_timeout_ms,
-		.token_breaker = shared ? &shared->token_breaker : NULL,
-		.revoke_breaker = shared ? &shared->revoke_breaker : NULL,
+		.token_breaker = &shared->token_breaker,
+		.revoke_breaker = &shared->revoke_breaker,
 	};
 	unsigned int seed;
 	enum err err = random_bytes(&seed, sizeof(seed));
 
-	*domain = (struct domain){ .config = config };
+	*domain = (struct domain){ .config = config, .shared = shared };
 	/* For jitter; workers forked from one master must not draw the same. */
 	srandom(seed);
-	if (!err && shared)
+	if (!err && calls_provider)
 		err = google_new(&settings, &domain->google);
 	if (!err)
 		err = keyring_new(config->secret_key.data, config->secret_key_previous.data,

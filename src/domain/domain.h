@@ -19,16 +19,16 @@ struct domain_shared {
 
 /* One for each worker. */
 struct domain {
-	const struct config *config; /* borrowed */
+	const struct config *config;        /* borrowed */
+	const struct domain_shared *shared; /* borrowed */
 	struct db *db;
 	struct keyring *keyring;
 	struct google *google; /* NULL in workers that do not call the provider */
 };
 
-/* Does not connect to anything yet. @shared is borrowed; NULL in a process that does not call the
- * provider. ERR_INTERNAL: a library refused. */
+/* Does not connect to anything yet. @shared is borrowed. ERR_INTERNAL: a library refused. */
 MUST_CHECK enum err domain_init(struct domain *domain, const struct config *config,
-				struct domain_shared *shared);
+				struct domain_shared *shared, bool calls_provider);
 void domain_release(struct domain *domain);
 
 /* What a caller is told beside the error itself. Begins as { 0 }. */

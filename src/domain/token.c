@@ -152,6 +152,7 @@ enum err token_get_answer(const struct domain *domain, const struct db_query *qu
 			  struct token_wish wish, struct token *ret_token, struct problem *problem)
 {
 	CLEANUP(token_release) struct token token = { 0 };
+	const struct breaker *breaker = &domain->shared->token_breaker;
 	struct token_row row;
 	enum token_verdict verdict;
 	enum err err;
@@ -171,10 +172,14 @@ enum err token_get_answer(const struct domain *domain, const struct db_query *qu
 	verdict = token_judge(&row, wish);
 	if (verdict == TOKEN_BACKING_OFF)
 		return token_stored_error(&row, problem);
+	if (verdict == TOKEN_NEEDS_REFRESH && breaker_is_open(breaker)) {
+		problem->retry_after_s = breaker_wait_s(breaker);
+		return ERR_PROVIDER_UNAVAILABLE;
+	}
 	if (verdict == TOKEN_NEEDS_REFRESH)
 		return ERR_AGAIN;
 	token_release(ret_token);
 	*ret_token = token;
 	token = (struct token){ 0 };
-	return verdict == TOKEN_WANTS_REFRESH ? ERR_AGAIN : ERR_OK;
+	return verdict == TOKEN_WANTS_REFRESH && !breaker_is_open(breaker) ? ERR_AGAIN : ERR_OK;
 }

@@ -62,7 +62,8 @@ void token_get_ask(const char *branch_id, struct db_query *query);
 /*
  * ERR_OK: @ret_token. ERR_AGAIN: it is to be refreshed first; where @ret_token is set all the
  * same, it still works and may be answered instead. ERR_BRANCH_NOT_FOUND, token_check()'s, those
- * of unseal(), a stored error, or the query's.
+ * of unseal(), a stored error, ERR_PROVIDER_UNAVAILABLE (it has expired, and the provider is known
+ * to hang), or the query's.
  */
 MUST_CHECK enum err token_get_answer(const struct domain *domain, const struct db_query *query,
 				     struct token_wish wish, struct token *ret_token,

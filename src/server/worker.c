@@ -157,14 +157,14 @@ static void set_up_signals(void)
 _Noreturn void worker_main(struct worker *worker)
 {
 	enum worker_kind kind = (enum worker_kind)worker->slot->kind;
-	struct domain_shared *shared = kind == WORKER_DATABASE ? NULL : &worker->board->shared;
 
 	set_up_signals();
 	/* A master that is gone can end nobody. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != worker->master_pid)
 		_exit(WORKER_EXIT_OK);
-	if (http_init() || domain_init(&worker->domain, worker->config, shared)) {
+	if (http_init() || domain_init(&worker->domain, worker->config, &worker->board->shared,
+				       kind != WORKER_DATABASE)) {
 		LOG(worker->log, LOG_ERROR, "worker cannot start");
 		_exit(WORKER_EXIT_FAILED);
 	}

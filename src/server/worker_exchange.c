@@ -39,6 +39,9 @@ static enum err run(struct call *call, struct db_query *key)
 		err = found;
 	if (err)
 		return err;
+	/* A reader that is gone asks for nothing any more: those behind it in the queue do. */
+	if (call->route->ask && http_connection_peer_closed(call->send_arg))
+		return ERR_CLOSED;
 	if (call->route->run)
 		return call->route->run(call);
 	/* nginx sends only what it was redirected here for, and the callback. */
@@ -55,6 +58,11 @@ static void serve(struct worker *worker, struct http_connection *conn, struct ca
 	call->send_arg = conn;
 	call->deadline_ms = worker->slot->deadline_ms;
 	err = run(call, &key);
+	if (err == ERR_CLOSED) {
+		http_connection_close(conn);
+		call_end(call);
+		return;
+	}
 	if (err && !call->sent)
 		call_fail(call, err);
 	send_reply(call);

@@ -17,13 +17,13 @@ static const struct db_stmt LOGIN_BEGIN = {
 };
 
 static const struct db_stmt LOGIN_CONSUME = {
-	.name = "login_consume", .nparams = 3, .ncols = 11, .effect = DB_WRITES,
+	.name = "login_consume", .nparams = 3, .ncols = 10, .effect = DB_WRITES,
 	.sql = "DELETE FROM oauth_states s USING clients c "
 	       "WHERE s.state_hash = $1::bytea AND c.id = s.client_id AND s.browser_hash = "
 	       "CASE WHEN s.redirect_uri ILIKE 'https:%' THEN $2::bytea ELSE $3::bytea END "
 	       "RETURNING c.id, c.client_id, c.client_secret, c.branch_id, s.redirect_uri, "
 	       "s.code_verifier, c.is_active, s.expires_at <= now(), " SQL_US("clock_timestamp()")
-	       ", (SELECT t.grant_version FROM tokens t WHERE t.client_id = c.id), c.workspace_email",
+	       ", c.workspace_email",
 };
 
 static const struct db_stmt LOGIN_SWEEP = {
@@ -76,8 +76,7 @@ void login_row(const struct db_query *query, struct login_row *ret_row)
 		.is_active = db_bool(query, 0, 6),
 		.is_expired = db_bool(query, 0, 7),
 		.now_us = db_int(query, 0, 8),
-		.grant_version = db_int(query, 0, 9),
-		.workspace_email = db_text(query, 0, 10),
+		.workspace_email = db_text(query, 0, 9),
 	};
 }
 

@@ -43,7 +43,6 @@ struct login_row {
 	bool is_active;
 	bool is_expired;
 	int64_t now_us;
-	int64_t grant_version; /* of the grant that is there; 0: none */
 };
 
 /* Uses the state up if it began in this browser (NULL: it has no such cookie): no row or one. */

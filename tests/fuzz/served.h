@@ -63,7 +63,7 @@ static inline void served_start(struct served *served)
 	FUZZ_CHECK(!getsockname(served->listen_fd, (struct sockaddr *)&served->address,
 				&served->address_len));
 	FUZZ_CHECK(http_init() == ERR_OK);
-	FUZZ_CHECK(domain_init(&served->domain, &served->config, &served->shared) == ERR_OK);
+	FUZZ_CHECK(domain_init(&served->domain, &served->config, &served->shared, true) == ERR_OK);
 	served->conn = http_connection_new(served->listen_fd);
 	served->call = call_new();
 	served->call->domain = &served->domain;

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from support import flow, processes, trouble
+from support.hosts import Gate
 from support.postgres import Cluster
 from support.processes import wait_until
 from support.sealing import SEALS
@@ -376,6 +377,30 @@ def test_dead_grant_of_a_loser_is_not_told_to_its_caller(hosts, provider, own_da
     assert answer.status_code == 200 and answer.json()["access_token"] == token, answer.text
     wait_until(lambda: all(call["ended_at"] for call in provider.refreshes()), what="the provider's answers are out")
     assert own_database.all("SELECT access_token, grant_version, is_valid FROM tokens") == stored
+
+
+def test_consent_is_stored_although_its_connection_was_cut_and_the_old_grant_refreshed(hosts, provider, own_database):
+    """The connection is lost as the new grant is stored, and a refresh of the old one has counted the row's version up
+    meanwhile: what the person is told to be connected is what is stored."""
+    host, other = hosts(), hosts()
+    client = flow.register(host, provider)
+    flow.connect_fast(host, provider, client, expires_in=3000)
+    with flow.Browser(host) as browser:
+        callback = browser.consent(browser.login(client))
+        provider.fault("hold_after", grant_type="authorization_code")
+        answer = host.run(browser.callback, callback)
+        provider.wait_for_requests(1, grant_type="authorization_code")
+        refreshed = other.post("/tokens/refresh", json={"client_id": client["client_id"]})
+        assert refreshed.status_code == 200, refreshed.text
+        with Gate(own_database) as gate:
+            gate.shut()
+            provider.release()
+            trouble.terminate(own_database, gate.wait_for_update())
+        answer = answer.result()
+    assert answer.status_code == 200, answer.text
+    (exchange,) = provider.log(grant_type="authorization_code")
+    assert flow.token_row(host, client, "access_token, refresh_token") == (
+        exchange["access_token"], exchange["new_refresh_token"])
 
 
 # --- the session's own limits ---------------------------------------------------------------------

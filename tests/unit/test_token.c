@@ -163,7 +163,8 @@ static void checks_come_in_the_promised_order(void **state)
 static void stale_and_error_are_told_only_when_they_matter(void **state)
 {
 	CLEANUP(keyring_free_ptr) struct keyring *keyring = test_keyring();
-	struct domain domain = { .keyring = keyring };
+	struct domain_shared shared = { 0 };
+	struct domain domain = { .keyring = keyring, .shared = &shared };
 	static const struct {
 		const char *name;
 		int64_t left_us;
@@ -303,7 +304,8 @@ static const struct {
 static void get_answers_or_hands_on(void **state)
 {
 	CLEANUP(keyring_free_ptr) struct keyring *keyring = test_keyring();
-	struct domain domain = { .keyring = keyring };
+	struct domain_shared shared = { 0 };
+	struct domain domain = { .keyring = keyring, .shared = &shared };
 
 	for (size_t i = 0; i < COUNT(get_rows); i++) {
 		const char *values[TC__COUNT] = TOKEN_ROW_GOOD;
@@ -341,7 +343,8 @@ static void get_of_a_token_that_does_not_open(void **state)
 	};
 	static const char *const expiries[] = { "4600000000", "1299000000", "1000000000" };
 	CLEANUP(keyring_free_ptr) struct keyring *keyring = test_keyring();
-	struct domain domain = { .keyring = keyring };
+	struct domain_shared shared = { 0 };
+	struct domain domain = { .keyring = keyring, .shared = &shared };
 
 	for (size_t i = 0; i < COUNT(rows) * COUNT(expiries); i++) {
 		const char *values[TC__COUNT] = TOKEN_ROW_GOOD;
@@ -364,7 +367,8 @@ static void get_of_a_token_that_does_not_open(void **state)
 
 static void get_of_no_row_or_no_database(void **state)
 {
-	struct domain domain = { 0 };
+	struct domain_shared shared = { 0 };
+	struct domain domain = { .shared = &shared };
 	struct problem problem = { 0 };
 	struct token token = { 0 };
 	struct db_query query;
