@@ -329,6 +329,13 @@ enum err config_load(const char *env_file, FILE *faults, struct config *ret_conf
 			err = ERR_CONFIG;
 		}
 	}
+	if (!err && config.environment == ENVIRONMENT_PRODUCTION &&
+	    !strcmp(config.secret_key.data, CONFIG_DEVELOPMENT_KEY)) {
+		fputs("SECRET_KEY: is not set, or is the one that everybody knows; production needs one of "
+		      "its own, such as 'openssl rand -hex 32' makes\n",
+		      faults);
+		err = ERR_CONFIG;
+	}
 	if (err) {
 		config_release(&config);
 		return err;

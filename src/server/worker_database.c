@@ -107,7 +107,7 @@ static enum err begin(struct database_loop *loop, struct lane *lane)
 	err = call->route ? auth_begin(call) : lane->err;
 	if (!err && *call->key_hash)
 		lane->key = ask_key(loop, call->key_hash);
-	if (!err && !lane->err)
+	if (!err && !lane->err && call->route)
 		lane->err = ask(call);
 	lane->asked = !err && (lane->key || (!lane->err && call->query.stmt));
 	if (!lane->asked)

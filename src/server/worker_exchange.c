@@ -33,12 +33,13 @@ static enum err authenticate(struct call *call, struct db_query *key)
 static enum err run(struct call *call, struct db_query *key)
 {
 	enum err found = routes_find(call);
-	enum err err = call->route ? authenticate(call, key) : found;
+	enum err err;
 
-	if (!err)
-		err = found;
-	if (err)
-		return err;
+	if (!call->route)
+		return found;
+	err = authenticate(call, key);
+	if (err || found)
+		return err ? err : found;
 	/* A reader that is gone asks for nothing any more: those behind it in the queue do. */
 	if (call->route->ask && http_connection_peer_closed(call->send_arg))
 		return ERR_CLOSED;
