@@ -220,7 +220,8 @@ def stage_unit_sanitized(runner):
 
 
 def stage_unit_valgrind(runner):
-    return unit(runner, BUILD, wrapper=VALGRIND)
+    # From the build directory, where the programs run: the checkout's own path may have a space.
+    return unit(runner, BUILD, wrapper=VALGRIND + ["--suppressions=../tests/valgrind.supp"])
 
 
 FUZZ_RUNS = 20000  # a few seconds for most targets

@@ -249,7 +249,6 @@ def test_sockets_are_for_owner_and_group_only(service):
 # --- SIGHUP -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.memcheck
 def test_reload_changes_settings_and_loses_no_request(service, provider):
     """Under a constant stream of calls workers are replaced three times: every call is answered 200 or 201."""
     client = connected(service, provider)
