@@ -30,11 +30,12 @@ static size_t write_line(enum log_format format, const struct log_field *fields,
 static void check_json(const char *line, size_t len, const struct log_field *fields)
 {
 	CLEANUP(json_release) struct json_object *obj = NULL;
+	const struct log_field event_only[] = { fields[0], { 0 } };
 
 	FUZZ_CHECK(json_parse(line, len, &obj) == ERR_OK);
 	FUZZ_CHECK(json_get_string(obj, "time") && !strcmp(json_get_string(obj, "level"), "INFO"));
 	if (json_get_string(obj, "fields")) /* too long: only the event is there */
-		fields = (const struct log_field[]){ fields[0], { 0 } };
+		fields = event_only;
 	for (; fields->key; fields++) {
 		const char *text = json_get_string(obj, fields->key);
 		struct json_object *number = NULL;
