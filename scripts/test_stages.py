@@ -331,7 +331,9 @@ STAGES = {
     "integration-sanitized": stage_integration_sanitized,
     "integration-valgrind": stage_integration_valgrind,
 }
-SLOW = {name for name in STAGES if name.endswith(("-sanitized", "-valgrind"))} | {"fuzz"}
+SLOW = {name for name in STAGES if name.endswith(("-sanitized", "-valgrind"))}
+# What a fuzzer finds differs from run to run: only when it is asked for. The corpora are replayed in "unit".
+ON_REQUEST = {"fuzz"}
 
 
 # --- all together ---------------------------------------------------------------------------------
@@ -377,7 +379,9 @@ def arguments():
 
 def main():
     options = arguments()
-    names = options.stage or [name for name in STAGES if not (options.quick and name in SLOW)]
+    names = options.stage or [
+        name for name in STAGES if name not in ON_REQUEST and not (options.quick and name in SLOW)
+    ]
     if options.pattern:
         names = [name for name in names if name.startswith(("unit", "model", "integration"))]
     LOGS.mkdir(parents=True, exist_ok=True)
