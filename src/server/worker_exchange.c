@@ -5,6 +5,7 @@
  */
 #include "api/auth.h"
 #include "api/routes.h"
+#include "api/tokens.h"
 #include "base/clock.h"
 #include "http/connection.h"
 #include "server/worker.h"
@@ -41,7 +42,7 @@ static enum err run(struct call *call, struct db_query *key)
 	if (err || found)
 		return err ? err : found;
 	/* A reader that is gone asks for nothing any more: those behind it in the queue do. */
-	if (call->route->ask && http_connection_peer_closed(call->send_arg))
+	if (call->route->run == token_run && http_connection_peer_closed(call->send_arg))
 		return ERR_CLOSED;
 	if (call->route->run)
 		return call->route->run(call);
