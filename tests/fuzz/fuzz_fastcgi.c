@@ -17,6 +17,7 @@ enum record_type {
 	PARAMS = 4,
 	STDOUT = 6,
 	STDERR = 7,
+	GET_VALUES = 9,
 	GET_VALUES_RESULT = 10,
 	UNKNOWN_TYPE = 11,
 };
@@ -83,7 +84,7 @@ static bool claims_too_much(struct fuzz_input in)
 }
 
 /* Looks at every stream that libfcgi could read: from each record of parameters on, those of the
- * same request up to its end. */
+ * same request up to its end; and a question for values, which is one record of its own. */
 static bool is_too_much(struct fuzz_input in)
 {
 	uint8_t *stream = malloc(in.size ? in.size : 1);
@@ -95,6 +96,8 @@ static bool is_too_much(struct fuzz_input in)
 		struct fuzz_input rest = in;
 		size_t size = first.size;
 
+		if (first.type == GET_VALUES)
+			found = claims_too_much((struct fuzz_input){ first.content, first.size });
 		if (first.type != PARAMS)
 			continue;
 		memcpy(stream, first.content, size);
