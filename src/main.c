@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "cli/command.h"
 #include "cli/key.h"
+#include "domain/settings.h"
 #include "server/supervisor.h"
 
 #include "base/banned.h"
@@ -16,7 +17,7 @@ static int run_serve(const struct arguments *args)
 {
 	struct config config;
 
-	if (command_load_config(args, &config))
+	if (settings_load(args->env_file, stderr, &config))
 		return EXIT_USAGE;
 	if (process_drop_stdin()) {
 		perror("/dev/null");
@@ -31,7 +32,7 @@ static int run_check_config(const struct arguments *args)
 {
 	struct config config;
 
-	if (command_load_config(args, &config))
+	if (settings_load(args->env_file, stderr, &config))
 		return EXIT_USAGE;
 	config_release(&config);
 	puts("configuration is good");

@@ -86,6 +86,7 @@ struct option {
 	}
 
 static const char *const api_auths[] = { "off", "required", NULL };
+static const char *const refuse_accept[] = { "refuse", "accept", NULL };
 static const char *const environments[] = { "development", "production", NULL };
 static const char *const off_on[] = { "off", "on", NULL };
 static const char *const log_formats[] = { "json", "text", NULL };
@@ -99,12 +100,14 @@ static const struct option options[] = {
 		"whether callers need an API key; when unset required in production, off in development"),
 	OPT_SECRET(DATABASE_ADMIN_URL, database_admin_url, NULL,
 		"the owner of the tables, for migrations and API keys; DATABASE_URL when unset"),
+	OPT_ENUM(DATABASE_PLAINTEXT_IN_PRODUCTION, database_plaintext_in_production, refuse_accept, "refuse",
+		"accept: production may reach a database on another host without TLS"),
 	OPT_SECRET_REQUIRED(DATABASE_URL, database_url,
 		"PostgreSQL: a libpq URL or keyword string; several hosts may be named"),
 	OPT_PER_CORE(DATABASE_WORKERS, database_workers, 1, 64,
 		"processes for calls that need only the database"),
 	OPT_ENUM(ENVIRONMENT, environment, environments, "development",
-		"production asks for https redirect URIs"),
+		"production asks for https redirect URIs and refuses what is unsafe"),
 	OPT_INT(EXCHANGE_WORKERS, exchange_workers, 1, 256, 16,
 		"processes for calls that talk to the provider"),
 	OPT_URL(GOOGLE_AUTH_URL, google_auth_url, "https://accounts.google.com/o/oauth2/v2/auth",
@@ -311,6 +314,12 @@ static char *origin(const char *url)
 
 enum err config_load(const char *env_file, FILE *faults, struct config *ret_config)
 {
+	return config_load_checked(env_file, NULL, faults, ret_config);
+}
+
+enum err config_load_checked(const char *env_file, config_check_fn *check, FILE *faults,
+			     struct config *ret_config)
+{
 	CLEANUP(envfile_release) struct envfile file = { 0 };
 	struct config config = { .api_auth = API_AUTH_UNSET };
 	enum err err = ERR_OK;
@@ -329,24 +338,20 @@ enum err config_load(const char *env_file, FILE *faults, struct config *ret_conf
 			err = ERR_CONFIG;
 		}
 	}
-	if (!err && config.environment == ENVIRONMENT_PRODUCTION &&
-	    !strcmp(config.secret_key.data, CONFIG_DEVELOPMENT_KEY)) {
-		fputs("SECRET_KEY: is not set, or is the one that everybody knows; production needs one of "
-		      "its own, such as 'openssl rand -hex 32' makes\n",
-		      faults);
+	/* What depends on another option, which may itself be faulty. */
+	if (config.api_auth == API_AUTH_UNSET)
+		config.api_auth = config.environment == ENVIRONMENT_PRODUCTION ? API_AUTH_REQUIRED
+									       : API_AUTH_OFF;
+	if (!secret_is_set(&config.database_admin_url) && secret_is_set(&config.database_url))
+		secret_set(&config.database_admin_url, config.database_url.data);
+	if (!config.google_issuer && config.google_auth_url)
+		config.google_issuer = origin(config.google_auth_url);
+	if (check && check(&config, env_file, faults))
 		err = ERR_CONFIG;
-	}
 	if (err) {
 		config_release(&config);
 		return err;
 	}
-	if (config.api_auth == API_AUTH_UNSET)
-		config.api_auth = config.environment == ENVIRONMENT_PRODUCTION ? API_AUTH_REQUIRED
-									       : API_AUTH_OFF;
-	if (!secret_is_set(&config.database_admin_url))
-		secret_set(&config.database_admin_url, config.database_url.data);
-	if (!config.google_issuer)
-		config.google_issuer = origin(config.google_auth_url);
 	*ret_config = config;
 	return ERR_OK;
 }

@@ -28,10 +28,11 @@ enum api_auth {
 #define CONFIG_DEVELOPMENT_KEY "development-only-secret-key"
 
 struct config {
-	char *allowed_origins;            /* as given; NULL: none. nginx is who uses it */
-	int api_auth;                     /* enum api_auth */
-	struct secret database_admin_url; /* database_url when it is unset */
-	struct secret database_url;       /* holds a password */
+	char *allowed_origins;                /* as given; NULL: none. nginx is who uses it */
+	int api_auth;                         /* enum api_auth */
+	struct secret database_admin_url;     /* database_url when it is unset */
+	int database_plaintext_in_production; /* boolean */
+	struct secret database_url;           /* holds a password */
 	int database_workers;
 	int environment; /* enum environment */
 	int exchange_workers;
@@ -62,6 +63,15 @@ struct config {
  * @ret_config is released with config_release() on success only.
  */
 MUST_CHECK enum err config_load(const char *env_file, FILE *faults, struct config *ret_config);
+/*
+ * @config as it was read, in which the fields of faulty options are unset: the further faults are
+ * written to @faults, as above, and make it ERR_CONFIG.
+ */
+typedef enum err config_check_fn(const struct config *config, const char *env_file, FILE *faults);
+
+/* The same; @check's faults come with the others. */
+MUST_CHECK enum err config_load_checked(const char *env_file, config_check_fn *check, FILE *faults,
+					struct config *ret_config);
 void config_release(struct config *config);
 
 /* Takes the secrets out of the process's environment, where others could read them; config_load()

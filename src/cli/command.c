@@ -3,8 +3,6 @@
 #include <getopt.h>
 #include <string.h>
 
-#include "store/db.h"
-
 #include "base/banned.h"
 
 static const struct option options[] = {
@@ -17,32 +15,6 @@ static const struct option options[] = {
 	{ "socket-dir", required_argument, NULL, 's' },
 	{ 0 },
 };
-
-static bool check_url(const char *name, const struct secret *url)
-{
-	if (db_url_is_valid(url->data))
-		return true;
-	fprintf(stderr,
-		"%s: is not allowed; allowed is a libpq URL (postgresql://…) or keyword string (host=… dbname=…)\n",
-		name);
-	return false;
-}
-
-enum err command_load_config(const struct arguments *args, struct config *ret_config)
-{
-	enum err err = config_load(args->env_file, stderr, ret_config);
-	bool good, admin_good;
-
-	if (err)
-		return err;
-	good = check_url("DATABASE_URL", &ret_config->database_url);
-	admin_good = secret_equal(&ret_config->database_admin_url, &ret_config->database_url) ||
-		     check_url("DATABASE_ADMIN_URL", &ret_config->database_admin_url);
-	if (good && admin_good)
-		return ERR_OK;
-	config_release(ret_config);
-	return ERR_CONFIG;
-}
 
 /* Where the value of option @letter goes. */
 static const char **place_of(struct arguments *args, int letter)

@@ -37,8 +37,4 @@ struct command {
 /* Finds the command that @argv names and runs it; or helps, or complains. Returns the exit status. */
 int command_run(const struct command *commands, size_t count, int argc, char **argv);
 
-/* The configuration, checked with what only the libraries know; faults go to standard error.
- * ERR_CONFIG. */
-MUST_CHECK enum err command_load_config(const struct arguments *args, struct config *ret_config);
-
 #endif

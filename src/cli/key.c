@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "domain/key.h"
+#include "domain/settings.h"
 #include "domain/validate.h"
 
 #include "base/banned.h"
@@ -85,7 +86,9 @@ static bool read_fields(const struct arguments *args, struct key_fields *fields)
 /* A connection to the owner's database; NULL: the configuration has faults. */
 static struct db *open_database(const struct arguments *args, struct config *config)
 {
-	return command_load_config(args, config) ? NULL : db_new(config->database_admin_url.data);
+	return settings_load(args->env_file, stderr, config)
+		       ? NULL
+		       : db_new(config->database_admin_url.data);
 }
 
 static int close_database(struct db *db, struct config *config, enum err err)

@@ -75,6 +75,9 @@ static bool set_options(struct google *google)
 	ok &= !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	ok &= !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	ok &= !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	/* libcurl's own defaults: nothing may turn them off unseen. */
+	ok &= !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	ok &= !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)google->settings.timeout_ms);
 	ok &= !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)google->settings.timeout_ms);
 	ok &= !curl_easy_setopt(easy, CURLOPT_USERAGENT, "token-service/" PACKAGE_VERSION);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "domain/settings.h"
 #include "server/board.h"
 #include "server/listener.h"
 #include "server/worker.h"
@@ -305,7 +306,7 @@ static void reload(struct supervisor *sup)
 {
 	struct config config;
 
-	if (config_load(sup->env_file, stderr, &config)) {
+	if (settings_load(sup->env_file, stderr, &config)) {
 		LOG(&sup->log, LOG_ERROR,
 		    "reload refused: the configuration has faults, the old one stays");
 		return;
@@ -401,11 +402,22 @@ static int run_workers(struct supervisor *sup)
 	return sup->exit_status;
 }
 
+static bool is_root_in_production(const struct config *config)
+{
+	return config->environment == ENVIRONMENT_PRODUCTION && geteuid() == 0;
+}
+
 int supervisor_run(struct config *config, const char *env_file, const char *socket_dir)
 {
 	struct supervisor sup = { .config = *config, .env_file = env_file };
 
 	*config = (struct config){ 0 };
+	if (is_root_in_production(&sup.config)) {
+		fputs("token-service serve: must not run as root in production; give it a user of its own (systemd: User= in its unit)\n",
+		      stderr);
+		config_release(&sup.config);
+		return 2;
+	}
 	sup.log = log_of(&sup.config);
 	block_signals(&sup);
 	make_places(&sup);

