@@ -98,6 +98,8 @@ static const struct option options[] = {
 		"origins whose pages may read answers, comma-separated, as https://app.example.com; '*' is none"),
 	OPT_ENUM(API_AUTH, api_auth, api_auths, NULL,
 		"whether callers need an API key; when unset required in production, off in development"),
+	OPT_ENUM(API_AUTH_OFF_IN_PRODUCTION, api_auth_off_in_production, refuse_accept, "refuse",
+		"accept: production may run with API_AUTH=off"),
 	OPT_SECRET(DATABASE_ADMIN_URL, database_admin_url, NULL,
 		"the owner of the tables, for migrations and API keys; DATABASE_URL when unset"),
 	OPT_ENUM(DATABASE_PLAINTEXT_IN_PRODUCTION, database_plaintext_in_production, refuse_accept, "refuse",
@@ -304,14 +306,6 @@ static bool option_set(struct config *config, const struct option *opt, const ch
 	return false;
 }
 
-/* "https://host:port" of @url, which looks_like_url(). */
-static char *origin(const char *url)
-{
-	const char *host = strstr(url, "://") + 3;
-
-	return mem_strndup(url, (size_t)(host - url) + strcspn(host, "/?"));
-}
-
 enum err config_load(const char *env_file, FILE *faults, struct config *ret_config)
 {
 	return config_load_checked(env_file, NULL, faults, ret_config);
@@ -345,7 +339,7 @@ enum err config_load_checked(const char *env_file, config_check_fn *check, FILE 
 	if (!secret_is_set(&config.database_admin_url) && secret_is_set(&config.database_url))
 		secret_set(&config.database_admin_url, config.database_url.data);
 	if (!config.google_issuer && config.google_auth_url)
-		config.google_issuer = origin(config.google_auth_url);
+		config.google_issuer = origin_of_url(config.google_auth_url);
 	if (check && check(&config, env_file, faults))
 		err = ERR_CONFIG;
 	if (err) {

@@ -30,6 +30,7 @@ enum api_auth {
 struct config {
 	char *allowed_origins;                /* as given; NULL: none. nginx is who uses it */
 	int api_auth;                         /* enum api_auth */
+	int api_auth_off_in_production;       /* boolean */
 	struct secret database_admin_url;     /* database_url when it is unset */
 	int database_plaintext_in_production; /* boolean */
 	struct secret database_url;           /* holds a password */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+
 #include "base/banned.h"
 
 /* "https://" and the longest host and port. */
@@ -58,4 +60,11 @@ bool origins_valid(const char *list)
 		count++;
 	}
 	return count > 0;
+}
+
+char *origin_of_url(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+
+	return mem_strndup(url, (size_t)(host - url) + strcspn(host, "/?"));
 }

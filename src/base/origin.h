@@ -13,4 +13,7 @@
  */
 bool origins_valid(const char *list);
 
+/* What stands before the path of the http:// or https:// URL @url. The caller frees it. */
+char *origin_of_url(const char *url);
+
 #endif

@@ -64,6 +64,16 @@ static enum err check_ca_file(const struct config *config, FILE *faults)
 	return ERR_CONFIG;
 }
 
+static enum err check_api_auth(const struct config *config, FILE *faults)
+{
+	if (config->api_auth == API_AUTH_REQUIRED || config->api_auth_off_in_production)
+		return ERR_OK;
+	fputs("API_AUTH: 'off' lets everybody administer; production needs required, or, where something in front of it "
+	      "decides who may call, API_AUTH_OFF_IN_PRODUCTION=accept\n",
+	      faults);
+	return ERR_CONFIG;
+}
+
 static enum err check_secret_key(const struct config *config, FILE *faults)
 {
 	const char *key = config->secret_key.data, *weakness;
@@ -134,6 +144,8 @@ static enum err check(const struct config *config, const char *env_file, FILE *f
 		err = ERR_CONFIG;
 	if (config->environment != ENVIRONMENT_PRODUCTION)
 		return err;
+	if (check_api_auth(config, faults))
+		err = ERR_CONFIG;
 	if (check_secret_key(config, faults))
 		err = ERR_CONFIG;
 	if (check_urls(config, faults))

@@ -361,7 +361,7 @@ REDIRECT_URIS = {
 @pytest.mark.parametrize("environment", ["development", "production"])
 def test_redirect_uri_is_an_absolute_url(make_service, environment):
     """http or https, no fragment, nothing a browser would read differently; in production https unless loopback."""
-    service = make_service({"ENVIRONMENT": environment, "API_AUTH": "off"})
+    service = make_service({"ENVIRONMENT": environment, "API_AUTH": "off", "API_AUTH_OFF_IN_PRODUCTION": "accept"})
     wrong = {}
     for uri, good_in in REDIRECT_URIS.items():
         good = good_in[environment == "production"]

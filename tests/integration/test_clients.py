@@ -232,7 +232,7 @@ def test_unknown_fields_are_ignored(service):
 
 def test_redirect_uri_in_production(make_service):
     """https is needed in production, http is for loopback only."""
-    service = make_service(env={"ENVIRONMENT": "production", "API_AUTH": "off"})
+    service = make_service(env={"ENVIRONMENT": "production", "API_AUTH": "off", "API_AUTH_OFF_IN_PRODUCTION": "accept"})
     for good in ("https://example.test/a", "http://localhost/a", "http://127.0.0.1:1/a", "http://[::1]:1/a"):
         assert service.post("/clients", json=registration(service, redirect_uri=good)).status_code == 201, good
     for bad in ("http://example.test/a", "http://localhost.example.test/a", "http://127.0.0.2/a"):

@@ -370,6 +370,7 @@ def test_database_connections_that_end_under_load_cause_no_wrong_answer(make_ser
 WRONG = [
     ("ALLOWED_ORIGINS", "*", "https://app.example.com"),
     ("API_AUTH", "maybe", "off or required"),
+    ("API_AUTH_OFF_IN_PRODUCTION", "on", "refuse or accept"),
     ("DATABASE_PLAINTEXT_IN_PRODUCTION", "yes", "refuse or accept"),
     ("DATABASE_WORKERS", "0", "1 to 64"),
     ("DATABASE_WORKERS", "65", "1 to 64"),

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from support import processes
+from support.processes import wait_until
 from support.sealing import KEY
 from support.service import PROGRAM
 
@@ -16,6 +17,7 @@ GOOD = {
 }
 # A setting, its value, and what its line says.
 UNSAFE = [
+    ("API_AUTH", "off", "API_AUTH_OFF_IN_PRODUCTION=accept"),
     ("SECRET_KEY", "", "SECRET_KEY: is not set"),
     ("SECRET_KEY", "development-only-secret-key", "SECRET_KEY: is not set, or is the one that everybody knows"),
     ("SECRET_KEY", "Zc5v8QpXr1LmYt6K", "SECRET_KEY: is shorter than 32 characters"),
@@ -81,6 +83,21 @@ def test_development_is_left_alone(directory):
     for name, value, _ in UNSAFE:
         done = run(directory, {**GOOD, "ENVIRONMENT": "development", name: value}, mode=0o644)
         assert done.returncode == (2 if name == "GOOGLE_CA_FILE" else 0), done.stderr
+
+
+def test_calls_without_keys_can_be_accepted(directory):
+    """By name, for what is guarded otherwise."""
+    off = {**GOOD, "API_AUTH": "off"}
+    for override, status in (("accept", 0), ("refuse", 2), ("", 2)):
+        assert run(directory, {**off, "API_AUTH_OFF_IN_PRODUCTION": override}).returncode == status
+
+
+def test_override_alone_leaves_keys_required(make_service):
+    """API_AUTH unset means required in production, whatever the override says."""
+    service = make_service({"ENVIRONMENT": "production", "API_AUTH_OFF_IN_PRODUCTION": "accept"})
+    assert service.get("/clients").status_code == 401
+    service.reload({"API_AUTH": "off"})
+    wait_until(lambda: service.get("/clients").status_code == 200, what="the calls need no key")
 
 
 def test_plaintext_to_the_database_can_be_accepted(directory):

@@ -30,6 +30,10 @@ static const struct {
 	int fallback;
 } enums[] = {
 	{ "API_AUTH", OFFSET(api_auth), { "off", "required" }, API_AUTH_OFF },
+	{ "API_AUTH_OFF_IN_PRODUCTION",
+	  OFFSET(api_auth_off_in_production),
+	  { "refuse", "accept" },
+	  0 },
 	{ "DATABASE_PLAINTEXT_IN_PRODUCTION",
 	  OFFSET(database_plaintext_in_production),
 	  { "refuse", "accept" },
