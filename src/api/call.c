@@ -124,6 +124,15 @@ enum err call_param_int(struct call *call, const char *name, int64_t min, int64_
 	return ERR_VALIDATION_FAILED;
 }
 
+struct audit_actor call_actor(const struct call *call)
+{
+	return (struct audit_actor){
+		.key_hash = *call->key_hash ? call->key_hash : NULL,
+		.name = call->route->has_page ? "browser" : "api",
+		.request_id = call->request_id,
+	};
+}
+
 enum err call_arg_id(const struct call *call, int index, int64_t *ret_id)
 {
 	return parse_int(call->args[index], 1, INT64_MAX, ret_id) ? ERR_OK : ERR_CLIENT_NOT_FOUND;

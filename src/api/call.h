@@ -72,6 +72,8 @@ MUST_CHECK enum err call_read_params(struct call *call);
  * fault: not from @min to @max. */
 MUST_CHECK enum err call_param_int(struct call *call, const char *name, int64_t min, int64_t max,
 				   int64_t fallback, int64_t *ret_value);
+/* As whom this call is written down; borrows from @call. */
+struct audit_actor call_actor(const struct call *call);
 /* Path argument @index as a client's id. ERR_CLIENT_NOT_FOUND: it can be none's. */
 MUST_CHECK enum err call_arg_id(const struct call *call, int index, int64_t *ret_id);
 

@@ -47,10 +47,12 @@ static void add_client_state(const struct call *call, struct json_object *obj,
 
 enum err client_post_ask(struct call *call)
 {
+	struct audit_actor actor = call_actor(call);
 	enum err err = call_read_json(call);
 
 	return err ? err
-		   : client_register_ask(call->domain, call->body, &call->query, &call->problem);
+		   : client_register_ask(call->domain, &actor, call->body, &call->query,
+					 &call->problem);
 }
 
 enum err client_post_answer(struct call *call)
@@ -151,6 +153,7 @@ enum err client_one_answer(struct call *call)
 
 enum err client_patch_ask(struct call *call)
 {
+	struct audit_actor actor = call_actor(call);
 	int64_t id = 0;
 	enum err err = call_arg_id(call, 0, &id);
 
@@ -163,12 +166,14 @@ enum err client_patch_ask(struct call *call)
 		route_to_exchange(call);
 		return ERR_OK;
 	}
-	return client_change_ask(call->domain, id, NULL, call->body, &call->query, &call->problem);
+	return client_change_ask(call->domain, &actor, id, NULL, call->body, &call->query,
+				 &call->problem);
 }
 
 enum err client_patch_run(struct call *call)
 {
 	CLEANUP(db_query_release) struct db_query query = { 0 };
+	struct audit_actor actor = call_actor(call);
 	struct client_row row;
 	int64_t id = 0;
 	enum err err = call_arg_id(call, 0, &id);
@@ -185,7 +190,7 @@ enum err client_patch_run(struct call *call)
 		row.branch_id = "";
 	else if (err)
 		return err;
-	err = client_change_ask(call->domain, id, row.branch_id, call->body, &call->query,
+	err = client_change_ask(call->domain, &actor, id, row.branch_id, call->body, &call->query,
 				&call->problem);
 	if (err)
 		return err;
@@ -195,11 +200,12 @@ enum err client_patch_run(struct call *call)
 
 enum err client_delete_run(struct call *call)
 {
+	struct audit_actor actor = call_actor(call);
 	int64_t id = 0;
 	enum err err = call_arg_id(call, 0, &id);
 
 	if (!err)
-		err = revocation_delete_client(call->domain, id,
+		err = revocation_delete_client(call->domain, &actor, id,
 					       refresh_wait_until_ms(call->domain, call->arrived_ms,
 								     call->deadline_ms),
 					       &call->problem);

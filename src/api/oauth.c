@@ -92,7 +92,10 @@ enum err callback_run(struct call *call)
 {
 	CLEANUP(consent_release) struct consent consent = { 0 };
 	struct cookies cookies;
-	struct login_callback callback = { .deadline_ms = call->deadline_ms };
+	struct login_callback callback = {
+		.deadline_ms = call->deadline_ms,
+		.actor = call_actor(call),
+	};
 	enum err err = call_read_params(call);
 
 	if (err)

@@ -153,7 +153,12 @@ static enum err read_refresh_body(struct call *call, struct refresh_call *refres
 
 enum err token_refresh_run(struct call *call)
 {
-	struct refresh_call refresh = { .forced = true, .wish = token_wish(call->domain, -1) };
+	struct audit_actor actor = call_actor(call);
+	struct refresh_call refresh = {
+		.forced = true,
+		.forced_by = &actor,
+		.wish = token_wish(call->domain, -1),
+	};
 	enum err err = read_refresh_body(call, &refresh);
 
 	return err ? err : run_refresh(call, &refresh);
@@ -162,11 +167,12 @@ enum err token_refresh_run(struct call *call)
 enum err token_revoke_run(struct call *call)
 {
 	CLEANUP(revocation_release) struct revocation revocation = { 0 };
+	struct audit_actor actor = call_actor(call);
 	int64_t wait_until_ms =
 		refresh_wait_until_ms(call->domain, call->arrived_ms, call->deadline_ms);
 	struct json_object *body;
-	enum err err = revocation_revoke(call->domain, call->args[0], wait_until_ms, &revocation,
-					 &call->problem);
+	enum err err = revocation_revoke(call->domain, &actor, call->args[0], wait_until_ms,
+					 &revocation, &call->problem);
 
 	if (err)
 		return err;

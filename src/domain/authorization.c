@@ -316,7 +316,8 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 	update.access_token = access_token;
 	update.refresh_token = refresh_token;
 	for (;;) {
-		err = token_store_grant(domain->db, &update, clock_left_ms(last_try_ms));
+		err = token_store_grant(domain->db, &update, &callback->actor,
+					clock_left_ms(last_try_ms));
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);

@@ -7,6 +7,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/seal.h"
+#include "domain/caller.h"
 #include "domain/domain.h"
 #include "domain/token.h"
 
@@ -56,6 +57,7 @@ struct login_callback {
 	const char *error;
 	const char *const *cookies; /* two, of this browser: with the __Host- prefix, and without */
 	int64_t deadline_ms;        /* monotonic: when this worker must be done */
+	struct audit_actor actor;
 };
 
 /* What a good consent is answered with. Begins as { 0 }; consent_release(). */

@@ -1,11 +1,13 @@
 /*
- * Who makes a call, and what it may therefore do.
+ * Who makes a call, what it may therefore do, and (struct audit_actor) as whom it is written down.
  */
 #ifndef DOMAIN_CALLER_H
 #define DOMAIN_CALLER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "store/audit.h"
 
 /* Each includes those before it. */
 enum access {

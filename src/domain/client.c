@@ -52,8 +52,9 @@ static enum err seal_secret(const struct domain *domain, const char *branch_id,
 	return ERR_OK;
 }
 
-enum err client_register_ask(const struct domain *domain, struct json_object *body,
-			     struct db_query *query, struct problem *problem)
+enum err client_register_ask(const struct domain *domain, const struct audit_actor *actor,
+			     struct json_object *body, struct db_query *query,
+			     struct problem *problem)
 {
 	bool production = domain->config->environment == ENVIRONMENT_PRODUCTION;
 	struct client_fields fields = { 0 };
@@ -62,12 +63,12 @@ enum err client_register_ask(const struct domain *domain, struct json_object *bo
 	if (!err)
 		err = seal_secret(domain, fields.branch_id, body, &fields);
 	if (!err)
-		client_insert_query(query, &fields);
+		client_insert_query(query, &fields, actor);
 	return err;
 }
 
-enum err client_change_ask(const struct domain *domain, int64_t id, const char *branch_id,
-			   struct json_object *body, struct db_query *query,
+enum err client_change_ask(const struct domain *domain, const struct audit_actor *actor, int64_t id,
+			   const char *branch_id, struct json_object *body, struct db_query *query,
 			   struct problem *problem)
 {
 	bool production = domain->config->environment == ENVIRONMENT_PRODUCTION;
@@ -77,7 +78,7 @@ enum err client_change_ask(const struct domain *domain, int64_t id, const char *
 	if (!err && fields.client_secret)
 		err = seal_secret(domain, branch_id, body, &fields);
 	if (!err)
-		client_update_query(query, id, &fields);
+		client_update_query(query, id, &fields, actor);
 	return err;
 }
 

@@ -7,6 +7,7 @@
 #ifndef DOMAIN_CLIENT_H
 #define DOMAIN_CLIENT_H
 
+#include "domain/caller.h"
 #include "domain/domain.h"
 #include "store/client_store.h"
 
@@ -17,12 +18,14 @@
 /* Where a person connects client @id; freed by the caller. NULL: @redirect_uri is no URL. */
 char *client_login_url(const char *redirect_uri, int64_t id);
 
-/* ERR_VALIDATION_FAILED with every fault in @problem. @body (JSON) is borrowed by @query, and has
- * its secret sealed: for a change that has one, as that of the branch @branch_id. */
-MUST_CHECK enum err client_register_ask(const struct domain *domain, struct json_object *body,
+/* ERR_VALIDATION_FAILED with every fault in @problem. @body (JSON) and @actor's strings are
+ * borrowed by @query; @body has its secret sealed: for a change that has one, as that of the
+ * branch @branch_id. */
+MUST_CHECK enum err client_register_ask(const struct domain *domain,
+					const struct audit_actor *actor, struct json_object *body,
 					struct db_query *query, struct problem *problem);
-MUST_CHECK enum err client_change_ask(const struct domain *domain, int64_t id,
-				      const char *branch_id, struct json_object *body,
+MUST_CHECK enum err client_change_ask(const struct domain *domain, const struct audit_actor *actor,
+				      int64_t id, const char *branch_id, struct json_object *body,
 				      struct db_query *query, struct problem *problem);
 void client_get_ask(int64_t id, struct db_query *query);
 

@@ -231,7 +231,8 @@ static enum err settle(struct attempt *attempt, const struct token_update *updat
 	enum err err;
 
 	do {
-		token_refreshed_query(&query, update, attempt->lock->row.grant_version);
+		token_refreshed_query(&query, update, attempt->lock->row.grant_version,
+				      attempt->call->forced_by);
 		err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 		if (!err && !db_rows(&query))
 			err = ERR_DB_NO_ROW;
@@ -271,7 +272,7 @@ static enum err store_success(struct attempt *attempt, struct token *ret_token)
 		return err;
 	update.access_token = access_token;
 	update.refresh_token = refresh_token;
-	token_refreshed_query(&query, &update, row->grant_version);
+	token_refreshed_query(&query, &update, row->grant_version, attempt->call->forced_by);
 	err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
 	if (err) {

@@ -24,9 +24,10 @@ struct refresh_call {
 	const char *branch_id;       /* NULL: @client_id counts */
 	int64_t client_id;
 	struct token_wish wish;
-	bool forced;         /* whatever is left of the token */
-	int64_t arrived_ms;  /* monotonic: when the caller came */
-	int64_t deadline_ms; /* monotonic: when this worker must be done */
+	bool forced;                         /* whatever is left of the token */
+	const struct audit_actor *forced_by; /* NULL: nobody who is to be written down */
+	int64_t arrived_ms;                  /* monotonic: when the caller came */
+	int64_t deadline_ms;                 /* monotonic: when this worker must be done */
 	refresh_early_fn *early;
 	void *early_arg;
 };

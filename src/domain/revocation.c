@@ -145,8 +145,8 @@ static enum err lock_row(const struct domain *domain, int64_t client_id, int64_t
 	return ERR_REFRESH_IN_PROGRESS;
 }
 
-enum err revocation_delete_client(const struct domain *domain, int64_t id, int64_t wait_until_ms,
-				  struct problem *problem)
+enum err revocation_delete_client(const struct domain *domain, const struct audit_actor *actor,
+				  int64_t id, int64_t wait_until_ms, struct problem *problem)
 {
 	struct token_lock lock;
 	struct db_query query;
@@ -155,7 +155,7 @@ enum err revocation_delete_client(const struct domain *domain, int64_t id, int64
 
 	if (err)
 		return err;
-	client_delete_query(&query, id);
+	client_delete_query(&query, id, actor);
 	err = give_up(domain, &lock, &query, &revoked);
 	if (!err && !db_rows(&query))
 		err = ERR_CLIENT_NOT_FOUND;
@@ -173,9 +173,9 @@ static enum err check_row(const struct token_row *row, struct problem *problem)
 	return ERR_AUTHORIZATION_REQUIRED;
 }
 
-enum err revocation_revoke(const struct domain *domain, const char *branch_id,
-			   int64_t wait_until_ms, struct revocation *ret_revocation,
-			   struct problem *problem)
+enum err revocation_revoke(const struct domain *domain, const struct audit_actor *actor,
+			   const char *branch_id, int64_t wait_until_ms,
+			   struct revocation *ret_revocation, struct problem *problem)
 {
 	struct token_row row = { 0 };
 	struct token_lock lock;
@@ -196,7 +196,7 @@ enum err revocation_revoke(const struct domain *domain, const char *branch_id,
 		return err;
 	err = check_row(&lock.row, problem);
 	if (!err) {
-		token_revoked_query(&query, row.client_id);
+		token_revoked_query(&query, row.client_id, actor);
 		err = give_up(domain, &lock, &query, &ret_revocation->provider_revoked);
 		db_query_release(&query);
 	}

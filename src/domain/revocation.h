@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "domain/caller.h"
 #include "domain/domain.h"
 
 struct revocation {
@@ -18,16 +19,17 @@ struct revocation {
 void revocation_release(struct revocation *revocation);
 
 /*
- * Revokes the grant of branch @branch_id; one that is revoked already stays so. Waits for a
+ * Revokes the grant of branch @branch_id as @actor; one that is revoked already stays so. Waits for a
  * refresh under way until @wait_until_ms (monotonic). ERR_BRANCH_NOT_FOUND,
  * ERR_AUTHORIZATION_REQUIRED, ERR_REFRESH_IN_PROGRESS, ERR_DATABASE_UNAVAILABLE.
  */
-MUST_CHECK enum err revocation_revoke(const struct domain *domain, const char *branch_id,
-				      int64_t wait_until_ms, struct revocation *ret_revocation,
-				      struct problem *problem);
+MUST_CHECK enum err revocation_revoke(const struct domain *domain, const struct audit_actor *actor,
+				      const char *branch_id, int64_t wait_until_ms,
+				      struct revocation *ret_revocation, struct problem *problem);
 
 /* Deletes client @id and gives its grant up. ERR_CLIENT_NOT_FOUND, else as above. */
-MUST_CHECK enum err revocation_delete_client(const struct domain *domain, int64_t id,
+MUST_CHECK enum err revocation_delete_client(const struct domain *domain,
+					     const struct audit_actor *actor, int64_t id,
 					     int64_t wait_until_ms, struct problem *problem);
 
 /* Tells the provider of one queued revocation that is due. ERR_DB_NO_ROW: none is;

@@ -14,9 +14,10 @@
 #define CLIENT_NCOLS 16
 
 static const struct db_stmt CLIENT_INSERT = {
-	.name = "client_insert", .nparams = 6, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
+	.name = "client_insert", .nparams = 9, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
 	.sql = "WITH c AS (INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, "
-	       "workspace_email, workspace_name) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *) "
+	       "workspace_email, workspace_name) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *), "
+	       "audit AS (" SQL_AUDIT("$7", "$8", "$9", "'client.registered', c.id, c.branch_id, NULL") "FROM c) "
 	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
 };
 
@@ -34,19 +35,30 @@ static const struct db_stmt CLIENT_PAGE = {
 	       "ORDER BY c.id LIMIT $3::bigint",
 };
 
+/* The names of the fields that are not what they were, for the audit trail. A secret is sealed anew
+ * and cannot be compared. */
+#define CHANGED_FIELDS                                                                            \
+	"concat_ws(', ', CASE WHEN $2::text IS NOT NULL THEN 'client_secret' END, "                   \
+	"CASE WHEN n.redirect_uri <> old.redirect_uri THEN 'redirect_uri' END, "                  \
+	"CASE WHEN n.workspace_email <> old.workspace_email THEN 'workspace_email' END, "         \
+	"CASE WHEN n.workspace_name IS DISTINCT FROM old.workspace_name THEN 'workspace_name' END, " \
+	"CASE WHEN n.is_active <> old.is_active THEN 'is_active' END)"
+
 /* A new secret ends our own backoff, not the provider's Retry-After; a client that is active again
  * is the refreshers' again.
  * The token's row lock is taken only when it is free: a refresh under way holds it for as long
  * as the provider takes, and reads the client after it has the lock, so the new secret counts
- * from the next refresh on in either case. */
+ * from the next refresh on in either case.
+ * The old row is locked before the update looks for it: it is the newest, after any wait. */
 static const struct db_stmt CLIENT_UPDATE = {
-	.name = "client_update", .nparams = 7, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
-	.sql = "WITH c AS (UPDATE clients SET client_secret = COALESCE($2, client_secret), "
-	       "redirect_uri = COALESCE($3, redirect_uri), "
-	       "workspace_email = COALESCE($4, workspace_email), "
-	       "workspace_name = CASE WHEN $6::boolean THEN NULL ELSE COALESCE($5, workspace_name) END, "
-	       "is_active = COALESCE($7::boolean, is_active), updated_at = now() "
-	       "WHERE id = $1 RETURNING *), "
+	.name = "client_update", .nparams = 10, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
+	.sql = "WITH c AS (UPDATE clients n SET client_secret = COALESCE($2, n.client_secret), "
+	       "redirect_uri = COALESCE($3, n.redirect_uri), "
+	       "workspace_email = COALESCE($4, n.workspace_email), "
+	       "workspace_name = CASE WHEN $6::boolean THEN NULL ELSE COALESCE($5, n.workspace_name) END, "
+	       "is_active = COALESCE($7::boolean, n.is_active), updated_at = now() "
+	       "FROM (SELECT * FROM clients WHERE id = $1 FOR NO KEY UPDATE) old WHERE n.id = old.id "
+	       "RETURNING n.*, " CHANGED_FIELDS " AS changed), "
 	       "free AS (SELECT t.id FROM tokens t JOIN c ON c.id = t.client_id "
 	       "WHERE ($2 IS NOT NULL AND t.refresh_failures > 0 OR $7::boolean) "
 	       "AND t.is_valid AND NOT t.is_revoked FOR UPDATE OF t SKIP LOCKED), "
@@ -56,17 +68,22 @@ static const struct db_stmt CLIENT_UPDATE = {
 	       "cleared AS (UPDATE tokens SET refresh_retry_at = NULL, refresh_failures = 0, "
 	       "refresh_error = NULL, provider_error = NULL, refresh_began_at = NULL, "
 	       "refresh_due_at = greatest(now(), provider_retry_at) "
-	       "WHERE $2 IS NOT NULL AND id IN (SELECT id FROM free)) "
+	       "WHERE $2 IS NOT NULL AND id IN (SELECT id FROM free)), "
+	       "audit AS (" SQL_AUDIT("$8", "$9", "$10", "'client.changed', c.id, c.branch_id, c.changed")
+	       "FROM c WHERE c.changed <> '') "
 	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
 };
 
 static const struct db_stmt CLIENT_DELETE = {
-	.name = "client_delete", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
-	.sql = "DELETE FROM clients WHERE id = $1 RETURNING id",
+	.name = "client_delete", .nparams = 4, .ncols = 1, .effect = DB_WRITES,
+	.sql = "WITH c AS (DELETE FROM clients WHERE id = $1 RETURNING id, branch_id), "
+	       "audit AS (" SQL_AUDIT("$2", "$3", "$4", "'client.deleted', c.id, c.branch_id, NULL") "FROM c) "
+	       "SELECT id FROM c",
 };
 /* clang-format on */
 
-void client_insert_query(struct db_query *query, const struct client_fields *fields)
+void client_insert_query(struct db_query *query, const struct client_fields *fields,
+			 const struct audit_actor *actor)
 {
 	db_query_init(query, &CLIENT_INSERT);
 	db_query_text(query, fields->client_id);
@@ -75,6 +92,7 @@ void client_insert_query(struct db_query *query, const struct client_fields *fie
 	db_query_text(query, fields->branch_id);
 	db_query_text(query, fields->workspace_email);
 	db_query_text(query, fields->workspace_name);
+	audit_bind(query, actor);
 }
 
 void client_by_id_query(struct db_query *query, int64_t id)
@@ -91,7 +109,8 @@ void client_page_query(struct db_query *query, int64_t after, const char *search
 	db_query_int(query, limit);
 }
 
-void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields)
+void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields,
+			 const struct audit_actor *actor)
 {
 	db_query_init(query, &CLIENT_UPDATE);
 	db_query_int(query, id);
@@ -101,12 +120,14 @@ void client_update_query(struct db_query *query, int64_t id, const struct client
 	db_query_text(query, fields->workspace_name);
 	db_query_bool(query, fields->clear_workspace_name);
 	db_query_text(query, fields->is_active);
+	audit_bind(query, actor);
 }
 
-void client_delete_query(struct db_query *query, int64_t id)
+void client_delete_query(struct db_query *query, int64_t id, const struct audit_actor *actor)
 {
 	db_query_init(query, &CLIENT_DELETE);
 	db_query_int(query, id);
+	audit_bind(query, actor);
 }
 
 void client_row(const struct db_query *query, int row, struct client_row *ret_row)

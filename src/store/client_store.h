@@ -1,5 +1,5 @@
 /*
- * The clients table: statements, and their rows.
+ * The clients table: statements, and their rows. What @actor changes is in the audit trail.
  *
  * A *_query() fills a query to be run; a *_row() reads its answer, with strings borrowed from
  * the query until db_query_release().
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/db.h"
+#include "store/audit.h"
 
 /* NULL or unset: leave as it is (in an update), or none (workspace_name of an insert). */
 struct client_fields {
@@ -47,16 +47,18 @@ struct client_row {
 };
 
 /* One row; ERR_DB_CONFLICT when the branch is registered. */
-void client_insert_query(struct db_query *query, const struct client_fields *fields);
+void client_insert_query(struct db_query *query, const struct client_fields *fields,
+			 const struct audit_actor *actor);
 /* No row or one. */
 void client_by_id_query(struct db_query *query, int64_t id);
 /* At most @limit rows with an id above @after, those where a text column contains @search
  * (NULL: all; a LIKE pattern). */
 void client_page_query(struct db_query *query, int64_t after, const char *search, int limit);
 /* No row or one, as after the change. A new secret ends the backoff of the token's refresh. */
-void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields);
+void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields,
+			 const struct audit_actor *actor);
 /* No row or one column, the id; tokens go with it. */
-void client_delete_query(struct db_query *query, int64_t id);
+void client_delete_query(struct db_query *query, int64_t id, const struct audit_actor *actor);
 
 void client_row(const struct db_query *query, int row, struct client_row *ret_row);
 

@@ -73,11 +73,16 @@ static const struct db_stmt TOKEN_PARK = {
 	       "AND NOT (is_valid AND NOT is_revoked AND (SELECT is_active FROM c)) RETURNING id",
 };
 
+/* The row is locked: what its snapshot shows is what it was. */
 static const struct db_stmt TOKEN_REVOKED = {
-	.name = "token_revoked", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
-	.sql = "UPDATE tokens SET is_revoked = true, refresh_due_at = NULL, refresh_retry_at = NULL, "
+	.name = "token_revoked", .nparams = 4, .ncols = 1, .effect = DB_WRITES,
+	.sql = "WITH old AS (SELECT is_revoked FROM tokens WHERE client_id = $1), "
+	       "t AS (UPDATE tokens SET is_revoked = true, refresh_due_at = NULL, refresh_retry_at = NULL, "
 	       "grant_version = grant_version + 1, updated_at = clock_timestamp() "
-	       "WHERE client_id = $1 RETURNING id",
+	       "WHERE client_id = $1 RETURNING id, client_id), "
+	       "audit AS (" SQL_AUDIT("$2", "$3", "$4", "'grant.revoked', c.id, c.branch_id, NULL")
+	       "FROM t JOIN clients c ON c.id = t.client_id WHERE NOT (SELECT is_revoked FROM old)) "
+	       "SELECT id FROM t",
 };
 
 /* A statement of its own: joined to the lock it would be the row as it was before the wait. */
@@ -88,16 +93,26 @@ static const struct db_stmt LOCKED_CLIENT = {
 	       "FROM clients WHERE id = $1",
 };
 
+#define STORE_REFRESHED                                                                           \
+	"UPDATE tokens SET access_token = $2, refresh_token = COALESCE($3, refresh_token), "      \
+	"token_type = $4, scope = COALESCE($5, scope), expires_at = " SQL_TIME("$6")              \
+	", refresh_began_at = " SQL_TIME("$7") ", refresh_due_at = " SQL_TIME("$8")               \
+	", last_refreshed_at = clock_timestamp(), updated_at = clock_timestamp(), "               \
+	"is_valid = true, grant_version = grant_version + 1, refresh_retry_at = NULL, "           \
+	"provider_retry_at = NULL, refresh_failures = 0, refresh_error = NULL, "                  \
+	"provider_error = NULL WHERE client_id = $1 AND grant_version = $9 "
+
 static const struct db_stmt TOKEN_REFRESHED = {
 	.name = "token_refreshed", .nparams = 9, .ncols = 1, .effect = DB_WRITES,
-	.sql = "UPDATE tokens SET access_token = $2, refresh_token = COALESCE($3, refresh_token), "
-	       "token_type = $4, scope = COALESCE($5, scope), expires_at = " SQL_TIME("$6")
-	       ", refresh_began_at = " SQL_TIME("$7") ", refresh_due_at = " SQL_TIME("$8")
-	       ", last_refreshed_at = clock_timestamp(), updated_at = clock_timestamp(), "
-	       "is_valid = true, grant_version = grant_version + 1, refresh_retry_at = NULL, "
-	       "provider_retry_at = NULL, refresh_failures = 0, refresh_error = NULL, "
-	       "provider_error = NULL "
-	       "WHERE client_id = $1 AND grant_version = $9 RETURNING id",
+	.sql = STORE_REFRESHED "RETURNING id",
+};
+
+static const struct db_stmt TOKEN_REFRESHED_BY_FORCE = {
+	.name = "token_refreshed_by_force", .nparams = 12, .ncols = 1, .effect = DB_WRITES,
+	.sql = "WITH t AS (" STORE_REFRESHED "RETURNING id, client_id), "
+	       "audit AS (" SQL_AUDIT("$10", "$11", "$12", "'grant.refreshed_by_force', c.id, c.branch_id, NULL")
+	       "FROM t JOIN clients c ON c.id = t.client_id) "
+	       "SELECT id FROM t",
 };
 
 static const struct db_stmt TOKEN_FAILED = {
@@ -125,8 +140,8 @@ static const struct db_stmt TOKEN_FORGIVE = {
 };
 
 static const struct db_stmt GRANT_STORE = {
-	.name = "grant_store", .nparams = 8, .ncols = 1, .effect = DB_WRITES,
-	.sql = "INSERT INTO tokens AS t (client_id, access_token, refresh_token, token_type, scope, "
+	.name = "grant_store", .nparams = 11, .ncols = 1, .effect = DB_WRITES,
+	.sql = "WITH g AS (INSERT INTO tokens AS t (client_id, access_token, refresh_token, token_type, scope, "
 	       "expires_at, refresh_began_at, refresh_due_at) VALUES ($1, $2, $3, $4, COALESCE($5, ''), "
 	       SQL_TIME("$6") ", " SQL_TIME("$7") ", " SQL_TIME("$8") ") "
 	       "ON CONFLICT (client_id) DO UPDATE SET access_token = EXCLUDED.access_token, "
@@ -135,7 +150,10 @@ static const struct db_stmt GRANT_STORE = {
 	       "refresh_began_at = EXCLUDED.refresh_began_at, refresh_due_at = EXCLUDED.refresh_due_at, "
 	       "updated_at = clock_timestamp(), is_valid = true, is_revoked = false, "
 	       "grant_version = t.grant_version + 1, refresh_retry_at = NULL, provider_retry_at = NULL, "
-	       "refresh_failures = 0, refresh_error = NULL, provider_error = NULL RETURNING t.id",
+	       "refresh_failures = 0, refresh_error = NULL, provider_error = NULL RETURNING t.id, t.client_id), "
+	       "audit AS (" SQL_AUDIT("$9", "$10", "$11", "'grant.connected', c.id, c.branch_id, NULL")
+	       "FROM g JOIN clients c ON c.id = g.client_id) "
+	       "SELECT id FROM g",
 };
 /* clang-format on */
 
@@ -281,10 +299,11 @@ void token_park_query(struct db_query *query, int64_t client_id)
 	db_query_int(query, client_id);
 }
 
-void token_revoked_query(struct db_query *query, int64_t client_id)
+void token_revoked_query(struct db_query *query, int64_t client_id, const struct audit_actor *actor)
 {
 	db_query_init(query, &TOKEN_REVOKED);
 	db_query_int(query, client_id);
+	audit_bind(query, actor);
 }
 
 enum err token_lock_commit(struct token_lock *lock, struct db_query *query)
@@ -327,11 +346,13 @@ static void bind_update(struct db_query *query, const struct token_update *updat
 }
 
 void token_refreshed_query(struct db_query *query, const struct token_update *update,
-			   int64_t grant_version)
+			   int64_t grant_version, const struct audit_actor *forced_by)
 {
-	db_query_init(query, &TOKEN_REFRESHED);
+	db_query_init(query, forced_by ? &TOKEN_REFRESHED_BY_FORCE : &TOKEN_REFRESHED);
 	bind_update(query, update);
 	db_query_int(query, grant_version);
+	if (forced_by)
+		audit_bind(query, forced_by);
 }
 
 void token_failed_query(struct db_query *query, const struct token_failure *failure)
@@ -354,7 +375,8 @@ void token_forgive_query(struct db_query *query, int64_t client_id, const char *
 	db_query_text(query, used_secret);
 }
 
-enum err token_store_grant(struct db *db, const struct token_update *update, int wait_ms)
+enum err token_store_grant(struct db *db, const struct token_update *update,
+			   const struct audit_actor *actor, int wait_ms)
 {
 	struct db_query begin, settings, grant;
 	struct db_query *batch[] = { &begin, &settings, &grant };
@@ -364,6 +386,7 @@ enum err token_store_grant(struct db *db, const struct token_update *update, int
 	settings_query(&settings, wait_ms, DB_CALL_MS);
 	db_query_init(&grant, &GRANT_STORE);
 	bind_update(&grant, update);
+	audit_bind(&grant, actor);
 	err = db_exec_atomic(db, batch, 3, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
 	if (!err)
 		err = db_commit_after(db, NULL, clock_monotonic_ms() + DB_CALL_MS);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/db.h"
+#include "store/audit.h"
 
 /* A client and its token; strings are borrowed from the query or lock that it was read from. */
 struct token_row {
@@ -96,9 +96,10 @@ struct token_update {
 };
 
 /* Stores what a refresh brought where the row still has @grant_version; returns one row when it
- * did, none when the row is gone or was changed meanwhile. */
+ * did, none when the row is gone or was changed meanwhile. @forced_by: for the audit trail; NULL:
+ * nobody, it was needed. */
 void token_refreshed_query(struct db_query *query, const struct token_update *update,
-			   int64_t grant_version);
+			   int64_t grant_version, const struct audit_actor *forced_by);
 
 /* A refresh that failed. */
 struct token_failure {
@@ -119,12 +120,13 @@ void token_forgive_query(struct db_query *query, int64_t client_id, const char *
 
 /* Takes a row from the refreshers until its client is active again. */
 void token_park_query(struct db_query *query, int64_t client_id);
-/* Marks the grant as revoked here. */
-void token_revoked_query(struct db_query *query, int64_t client_id);
+/* Marks the grant as revoked here; in the audit trail it is @actor's doing, unless it was that before. */
+void token_revoked_query(struct db_query *query, int64_t client_id,
+			 const struct audit_actor *actor);
 
-/* Stores a new grant, whatever was there; waits for a refresh under way at most @wait_ms.
+/* Stores a new grant as @actor, whatever was there; waits for a refresh under way at most @wait_ms.
  * ERR_DB_LOCKED: longer; ERR_DB_NO_ROW: the client is gone; else as token_lock(). */
 MUST_CHECK enum err token_store_grant(struct db *db, const struct token_update *update,
-				      int wait_ms);
+				      const struct audit_actor *actor, int wait_ms);
 
 #endif
