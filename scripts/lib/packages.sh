@@ -48,9 +48,11 @@ python3-httpx
 python3-psycopg2
 python3-pytest
 python3-pytest-xdist
+python3-seccomp
 python3-selenium
 shellcheck
 sslscan
+systemd
 valgrind
 '
 

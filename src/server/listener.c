@@ -38,7 +38,8 @@ static enum err lock_dir(const char *dir, const struct log *log, int *ret_fd)
 {
 	int fd;
 
-	/* nginx has to pass, whatever the umask. */
+	/* nginx has to pass, whatever the umask. Who passes a directory that was there before is for
+	 * whoever made it to say. */
 	if (mkdir(dir, 0755) ? errno != EEXIST : chmod(dir, 0755))
 		return refuse(log, dir, strerror(errno));
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

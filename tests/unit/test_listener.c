@@ -136,6 +136,40 @@ static void a_path_too_long_for_a_socket_is_refused(void **state)
 	place_remove(&place);
 }
 
+static unsigned mode_of(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) ? 0 : info.st_mode & 07777;
+}
+
+/* Its own one lets nginx pass whatever the umask; a service manager's stays as closed as it is. */
+static void only_a_directory_of_its_own_gets_a_mode(void **state)
+{
+	static const unsigned modes[] = { 0700, 0750, 0755 };
+	struct listeners listeners;
+	struct place place;
+	char path[128];
+	mode_t before;
+
+	place_make(&place);
+	before = umask(0077);
+	assert_int_equal(listeners_open(workdir_file(&place.dir, "new", path), &place.log,
+					&listeners),
+			 ERR_OK);
+	umask(before);
+	assert_int_equal(mode_of(path), 0755);
+	listeners_close(&listeners);
+	for (size_t i = 0; i < COUNT(modes); i++) {
+		assert_int_equal(chmod(path, modes[i]), 0);
+		assert_int_equal(listeners_open(path, &place.log, &listeners), ERR_OK);
+		listeners_close(&listeners);
+		assert_int_equal(mode_of(path), modes[i]);
+	}
+	assert_int_equal(rmdir(path), 0);
+	place_remove(&place);
+}
+
 static void a_directory_that_cannot_be_is_refused(void **state)
 {
 	struct listeners listeners;
@@ -159,6 +193,7 @@ int main(void)
 		cmocka_unit_test(a_second_service_in_one_directory_is_refused),
 		cmocka_unit_test(what_a_crashed_service_left_is_replaced),
 		cmocka_unit_test(a_path_too_long_for_a_socket_is_refused),
+		cmocka_unit_test(only_a_directory_of_its_own_gets_a_mode),
 		cmocka_unit_test(a_directory_that_cannot_be_is_refused),
 	};
 

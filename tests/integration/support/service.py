@@ -13,10 +13,11 @@ import subprocess
 
 import httpx
 
-from . import processes, sealing
+from . import confined, processes, sealing
 from .processes import wait_until
 
 PROGRAM = os.environ.get("TOKEN_SERVICE_PROGRAM") or str(processes.ROOT / "build/token-service")
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 WRAPPER = shlex.split(os.environ.get("TOKEN_SERVICE_WRAPPER") or "")
 DEFAULTS = {"DATABASE_WORKERS": "2", "EXCHANGE_WORKERS": "4", "LOG_LEVEL": "DEBUG", "REFRESHERS": "0",
             "SECRET_KEY": sealing.KEY}
@@ -35,9 +36,11 @@ def no_cookies():
 class Nginx:
     """scripts/render-nginx, and the nginx that reads what it wrote."""
 
-    def __init__(self, directory, socket_dir, options):
+    def __init__(self, directory, socket_dir, options, under=(), as_user=()):
         self.run_dir = directory / "nginx"
         self.run_dir.mkdir()
+        if as_user:
+            processes.give_to_other_user(self.run_dir)
         self.error_log = directory / "nginx-error.log"
         self.config = directory / "nginx.conf"
         for attempt in range(5):
@@ -45,8 +48,8 @@ class Nginx:
             self._render(socket_dir, options)
             with open(self.error_log, "ab") as log:
                 self.process = processes.start(
-                    ["nginx", "-p", self.run_dir, "-c", self.config, "-e", "stderr", "-g", "daemon off;"],
-                    env=processes.plain_environment(), stdout=log, stderr=log,
+                    [*under, NGINX, "-p", self.run_dir, "-c", self.config, "-e", "stderr", "-g", "daemon off;"],
+                    env=processes.plain_environment(), stdout=log, stderr=log, as_user=as_user,
                 )
             if wait_until(self._serves_or_ended, 20, "nginx serves") == "serves":
                 return
@@ -78,10 +81,11 @@ class Nginx:
 class Service:
     """One host: master, workers, and their nginx unless told otherwise.
 
-    url is that of nginx, http://localhost:PORT. Calls follow no redirect and keep no cookie.
+    url is that of nginx, http://localhost:PORT. Calls follow no redirect and keep no cookie. units: a directory with
+    systemd's units, under whose filters of system calls both run; of an ordinary user, in production.
     """
 
-    def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True):
+    def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True, units=None):
         self.database = database
         self.instance = f"{os.getpid()}-{next(_number)}"
         self.directory = processes.make_directory("svc")
@@ -89,6 +93,7 @@ class Service:
         self.socket_dir.mkdir()
         self.program = PROGRAM
         self._as_user = []
+        self._units = units
         self.env_file = self.directory / "env"
         self.stderr_path = self.directory / "stderr"
         self.expected_exit = 0  # what the fixture wants to see; None: anything
@@ -126,12 +131,19 @@ class Service:
             self.program = shutil.copy(PROGRAM, self.directory / "token-service")
             processes.give_to_other_user(self.socket_dir)
 
+    def _confined(self, unit):
+        """What stands before a program that is to run under the filters of a unit."""
+        if not self._units:
+            return []
+        launcher = shutil.copy(confined.__file__, self.directory / "confined.py")
+        return ["/usr/bin/python3", launcher, shutil.copy(self._units / unit, self.directory / unit)]
+
     def start_master(self):
         """Also again, after terminate() and wait_exit()."""
         self._write_env()
         with open(self.stderr_path, "ab") as err:
             self.process = processes.start(
-                [*WRAPPER, self.program, "serve", "--env-file", self.env_file, "--socket-dir", self.socket_dir],
+                [*WRAPPER, *self._confined("token-service.service"), self.program, "serve", "--env-file", self.env_file, "--socket-dir", self.socket_dir],
                 env=processes.plain_environment(**{processes.INSTANCE: self.instance}), stdout=err, stderr=err,
                 as_user=self._as_user,
             )
@@ -140,7 +152,8 @@ class Service:
         options = {"database-workers": self._env["DATABASE_WORKERS"], **(options or {})}
         if rate_limit:
             options["rate-limit"] = rate_limit
-        self.nginx = Nginx(self.directory, self.socket_dir, options)
+        under = self._confined("token-service-nginx.service")
+        self.nginx = Nginx(self.directory, self.socket_dir, options, under, self._as_user if under else ())
         self.url = f"http://localhost:{self.nginx.port}"
         limits = httpx.Limits(max_connections=CALLS_AT_ONCE, max_keepalive_connections=CALLS_AT_ONCE)
         self.client = httpx.Client(
