@@ -11,6 +11,7 @@
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "domain/login_link.h"
 
 #include "base/banned.h"
 
@@ -168,6 +169,9 @@ void call_fail(struct call *call, enum err err)
 {
 	const struct err_info *info = err_info(err);
 	struct problem *problem = &call->problem;
+	CLEANUP(mem_free_ptr)
+	char *login_url = login_link_url(call->domain, &call->caller, &problem->login);
+	const char *message = info->message;
 	struct json_object *body;
 
 	http_reply_reset(&call->reply);
@@ -177,19 +181,21 @@ void call_fail(struct call *call, enum err err)
 	if (err == ERR_METHOD_NOT_ALLOWED)
 		routes_add_allow(call);
 	if (call->route && call->route->has_page && http_accept_prefers_html(call->req->accept)) {
-		page_reply_error(call, info);
+		page_reply_error(call, info, login_url);
 		return;
 	}
+	if (!login_url && info->message_without_link)
+		message = info->message_without_link;
 	body = json_object_new_object();
 	json_add_bool(body, "success", false);
 	json_add_string(body, "error", info->code);
-	json_add_string(body, "message", info->message);
+	json_add_string(body, "message", message);
 	if (problem->faults)
 		json_object_object_add(body, "detail", json_object_get(problem->faults));
 	else
-		json_add_string(body, "detail", info->message);
-	if (problem->login_url)
-		json_add_string(body, "login_url", problem->login_url);
+		json_add_string(body, "detail", message);
+	if (login_url)
+		json_add_string(body, "login_url", login_url);
 	if (*problem->provider_error)
 		json_add_string(body, "provider_error", problem->provider_error);
 	json_add_string(body, "request_id", call->request_id);

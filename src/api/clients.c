@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "domain/login_link.h"
 #include "domain/refresh.h"
 #include "domain/revocation.h"
 
@@ -12,9 +13,17 @@
 #include "base/banned.h"
 
 /* The fields of the answer to a registration; everything that shows a client begins with them. */
-static void add_client(struct json_object *obj, const struct client_row *row)
+static void add_client(const struct call *call, struct json_object *obj,
+		       const struct client_row *row)
 {
-	CLEANUP(mem_free_ptr) char *login_url = client_login_url(row->redirect_uri, row->id);
+	struct login_target target = {
+		.redirect_uri = row->redirect_uri,
+		.client_id = row->id,
+		.consent_version = row->consent_version,
+		.now_us = row->now_us,
+	};
+	CLEANUP(mem_free_ptr)
+	char *login_url = login_link_url(call->domain, &call->caller, &target);
 
 	json_add_int(obj, "client_id", row->id);
 	json_add_string(obj, "client_oauth_id", row->client_id);
@@ -66,7 +75,7 @@ enum err client_post_answer(struct call *call)
 	body = json_object_new_object();
 	json_add_bool(body, "success", true);
 	json_add_string(body, "message", "Client created successfully");
-	add_client(body, &row);
+	add_client(call, body, &row);
 	call_reply_json(call, 201, body);
 	return ERR_OK;
 }
@@ -114,7 +123,7 @@ enum err clients_get_answer(struct call *call)
 		struct json_object *client = json_object_new_object();
 
 		client_row(&call->query, i, &row);
-		add_client(client, &row);
+		add_client(call, client, &row);
 		add_client_state(call, client, &row);
 		json_object_array_add(list, client);
 	}
@@ -145,7 +154,7 @@ enum err client_one_answer(struct call *call)
 		return err;
 	body = json_object_new_object();
 	json_add_bool(body, "success", true);
-	add_client(body, &row);
+	add_client(call, body, &row);
 	add_client_state(call, body, &row);
 	call_reply_json(call, 200, body);
 	return ERR_OK;

@@ -41,7 +41,8 @@ enum err login_ask(struct call *call)
 	if (err)
 		return err;
 	read_cookies(call, &cookies);
-	return login_begin_ask(call->domain, id, cookies.values, &call->login, &call->query);
+	return login_begin_ask(call->domain, id, http_params_get(&call->params, "ticket"),
+			       cookies.values, &call->login, &call->query);
 }
 
 static void set_cookie(struct call *call, bool secure)

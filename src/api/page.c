@@ -52,7 +52,7 @@ void page_reply_connected(struct call *call, const char *branch_id)
 	end_page(call);
 }
 
-void page_reply_error(struct call *call, const struct err_info *info)
+void page_reply_error(struct call *call, const struct err_info *info, const char *login_url)
 {
 	struct strbuf *body = &call->reply.body;
 
@@ -60,9 +60,9 @@ void page_reply_error(struct call *call, const struct err_info *info)
 	strbuf_puts(body, "<p>");
 	strbuf_put_html(body, info->message);
 	strbuf_puts(body, "</p>\n");
-	if (call->problem.login_url) {
+	if (login_url) {
 		strbuf_puts(body, "<p><a href=\"");
-		strbuf_put_html(body, call->problem.login_url);
+		strbuf_put_html(body, login_url);
 		strbuf_puts(body, "\">Begin again</a></p>\n");
 	}
 	strbuf_printf(body, "<p class=\"small\">Error <code>%s</code>", info->code);

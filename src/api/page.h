@@ -7,6 +7,7 @@
 #include "api/call.h"
 
 void page_reply_connected(struct call *call, const char *branch_id);
-void page_reply_error(struct call *call, const struct err_info *info);
+/* @login_url: where to begin again; NULL: nowhere that this page may name */
+void page_reply_error(struct call *call, const struct err_info *info, const char *login_url);
 
 #endif

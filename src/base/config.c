@@ -126,6 +126,8 @@ static const struct option options[] = {
 		"milliseconds; the whole deadline of one call to the provider"),
 	OPT_URL(GOOGLE_TOKEN_URL, google_token_url, "https://oauth2.googleapis.com/token",
 		"the provider's token endpoint"),
+	OPT_SECONDS(LOGIN_TICKET_TTL, login_ticket_ttl_s, 60, 2592000, 86400,
+		"seconds; how long a login link with a ticket may be opened"),
 	OPT_ENUM(LOG_FORMAT, log_format, log_formats, "json",
 		"one JSON object a line, or text"),
 	OPT_ENUM(LOG_LEVEL, log_level, log_levels, "INFO",

@@ -46,6 +46,7 @@ struct config {
 	char *google_token_url;
 	int log_format; /* enum log_format */
 	int log_level;  /* enum log_level */
+	int login_ticket_ttl_s;
 	int port;
 	int refresh_ahead_s;
 	int refresh_wait_ms;

@@ -21,6 +21,9 @@ static const struct err_info table[ERR__COUNT] = {
 				  "An API key is needed. Send 'Authorization: Bearer <key>' with a key that is valid." },
 	[ERR_FORBIDDEN] = { 403, "forbidden",
 			    "This API key may not make this call. Use a key with the right role and branches." },
+	[ERR_LOGIN_TICKET_REQUIRED] = { 403, "login_ticket_required",
+					"This login link is not complete, has expired, or was used already. Ask an "
+					"administrator for a new one: login_url of GET /clients/{id}." },
 	[ERR_WRONG_ACCOUNT] = { 403, "wrong_account",
 				"The consent was not given by the workspace's address. Nothing was stored; begin again "
 				"from the login link and sign in as that address." },
@@ -32,7 +35,8 @@ static const struct err_info table[ERR__COUNT] = {
 	[ERR_BRANCH_NOT_FOUND] = { 404, "branch_not_found",
 				   "No client is registered for this branch. Register it with POST /clients." },
 	[ERR_AUTHORIZATION_REQUIRED] = { 404, "authorization_required",
-					 "Nobody has connected this branch yet. Open login_url in a browser and allow access." },
+					 "Nobody has connected this branch yet. Open login_url in a browser and allow access.",
+					 "Nobody has connected this branch yet. Ask an administrator for a login link." },
 	[ERR_METHOD_NOT_ALLOWED] = { 405, "method_not_allowed",
 				     "This path does not take this method. The Allow header names those it takes." },
 	[ERR_BRANCH_EXISTS] = { 409, "branch_exists",
@@ -40,7 +44,8 @@ static const struct err_info table[ERR__COUNT] = {
 				"another branch_id." },
 	[ERR_REAUTHORIZATION_REQUIRED] = { 409, "reauthorization_required",
 					   "The provider no longer honours this branch's grant. Open login_url in a browser and "
-					   "allow access again." },
+					   "allow access again.",
+					   "The provider no longer honours this branch's grant. Ask an administrator for a login link." },
 	[ERR_BODY_TOO_LARGE] = { 413, "body_too_large",
 				 "The request body is over 64 KiB. Send a smaller one." },
 	[ERR_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type",

@@ -14,6 +14,7 @@ enum err {
 	ERR_ISSUER_MISMATCH,
 	ERR_UNAUTHENTICATED,
 	ERR_FORBIDDEN,
+	ERR_LOGIN_TICKET_REQUIRED,
 	ERR_WRONG_ACCOUNT,
 	ERR_CLIENT_INACTIVE,
 	ERR_NOT_FOUND,
@@ -56,6 +57,8 @@ struct err_info {
 	int status;          /* HTTP status */
 	const char *code;    /* stable: callers compare it */
 	const char *message; /* what happened, and what to do about it */
+	/* The same to callers who are not told a login_url; NULL: no other. */
+	const char *message_without_link;
 };
 
 /* Status, code and message of @err; those of ERR_INTERNAL for one that is not for callers. */

@@ -11,6 +11,7 @@
 #include "crypto/random.h"
 #include "domain/client.h"
 #include "domain/identity.h"
+#include "domain/login_link.h"
 #include "domain/scope.h"
 #include "domain/vault.h"
 #include "google/url.h"
@@ -64,11 +65,28 @@ static enum err seal_verifier(const struct domain *domain, struct login *login)
 	return err;
 }
 
-enum err login_begin_ask(const struct domain *domain, int64_t client_id,
+/* Keeps what a ticket in @text says where one is needed. */
+static enum err take_ticket(const struct domain *domain, int64_t client_id, const char *text,
+			    struct login *login)
+{
+	enum err err;
+
+	login->ticket_text[0] = '\0';
+	if (!login_needs_ticket(domain->config))
+		return ERR_OK;
+	err = ticket_read(domain->keyring, text, client_id, &login->ticket);
+	if (!err)
+		snprintf(login->ticket_text, sizeof(login->ticket_text), "%s", text);
+	return err;
+}
+
+enum err login_begin_ask(const struct domain *domain, int64_t client_id, const char *ticket,
 			 const char *const cookies[2], struct login *login, struct db_query *query)
 {
-	enum err err = random_base64url(32, login->state);
+	enum err err = take_ticket(domain, client_id, ticket, login);
 
+	if (!err)
+		err = random_base64url(32, login->state);
 	for (int i = 0; !err && i < 2; i++)
 		err = take_cookie(cookies[i], login->browsers[i], login->browser_hashes[i]);
 	if (!err)
@@ -86,6 +104,9 @@ enum err login_begin_ask(const struct domain *domain, int64_t client_id,
 					 .plain_browser_hash = login->browser_hashes[1],
 					 .code_verifier = login->sealed_verifier,
 					 .ttl_s = domain->config->state_ttl_s,
+					 .has_ticket = *login->ticket_text,
+					 .ticket_version = login->ticket.consent_version,
+					 .ticket_expires_at_s = login->ticket.expires_at_s,
 				 });
 	return ERR_OK;
 }
@@ -147,6 +168,8 @@ enum err login_begin_answer(const struct domain *domain, const struct login *log
 	if (!db_rows(query))
 		return ERR_CLIENT_NOT_FOUND;
 	login_client_row(query, &client);
+	if (!client.ticket_is_good)
+		return ERR_LOGIN_TICKET_REQUIRED;
 	if (!client.is_active)
 		return ERR_CLIENT_INACTIVE;
 	if (url_parse(client.redirect_uri, &url))
@@ -158,6 +181,8 @@ enum err login_begin_answer(const struct domain *domain, const struct login *log
 
 		/* The mark ends what would be a loop where a proxy changes Host. */
 		strbuf_printf(&ret_redirect->url, "%s?redirected=1", login_url);
+		if (*login->ticket_text)
+			strbuf_printf(&ret_redirect->url, "&ticket=%s", login->ticket_text);
 		ret_redirect->sets_cookie = false;
 		return ERR_OK;
 	}
@@ -305,6 +330,7 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		.refresh_due_at_us = token_due_at(domain, login->now_us, expires_at_us),
 	};
 	int64_t last_try_ms = callback->deadline_ms - 2 * DB_CALL_MS;
+	bool tried = false;
 	enum err err = vault_seal_id(domain->keyring, VAULT_ACCESS_TOKEN, login->id,
 				     answer->access_token.data, &access_token);
 
@@ -316,8 +342,13 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 	update.access_token = access_token;
 	update.refresh_token = refresh_token;
 	for (;;) {
-		err = token_store_grant(domain->db, &update, &callback->actor,
-					clock_left_ms(last_try_ms));
+		err = token_store_grant(domain->db, &update,
+					login->has_ticket ? &login->ticket_version : NULL,
+					&callback->actor, clock_left_ms(last_try_ms));
+		/* Moved on by ourselves, perhaps, in a COMMIT whose answer was lost. */
+		if (err == ERR_DB_CONFLICT && tried && is_stored(domain, &update))
+			err = ERR_OK;
+		tried = true;
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
@@ -328,6 +359,8 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 	}
 	if (err == ERR_DB_NO_ROW)
 		return ERR_CLIENT_NOT_FOUND;
+	if (err == ERR_DB_CONFLICT)
+		return ERR_INVALID_STATE;
 	if (err)
 		return err == ERR_DB_LOCKED ? ERR_REFRESH_IN_PROGRESS : err;
 	ret_consent->oauth_client_id = mem_strdup(login->client_id);
@@ -337,10 +370,18 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 	return ERR_OK;
 }
 
+/* Began the login without the ticket that is needed, or was there a consent since it began? */
+static bool is_overtaken(const struct domain *domain, const struct login_row *login)
+{
+	if (!login->has_ticket)
+		return login_needs_ticket(domain->config);
+	return login->ticket_version != login->consent_version;
+}
+
 static enum err check_callback(const struct domain *domain, const struct login_callback *callback,
 			       const struct login_row *login, struct problem *problem)
 {
-	if (login->is_expired)
+	if (login->is_expired || is_overtaken(domain, login))
 		return ERR_INVALID_STATE;
 	if (!login->is_active)
 		return ERR_CLIENT_INACTIVE;
@@ -367,7 +408,12 @@ enum err login_finish(const struct domain *domain, const struct login_callback *
 	if (err)
 		return err;
 	login_row(&query, &login);
-	problem_set_login_url(problem, login.redirect_uri, login.id);
+	problem_set_login(problem, &(struct login_target){
+					   .redirect_uri = login.redirect_uri,
+					   .client_id = login.id,
+					   .consent_version = login.consent_version,
+					   .now_us = login.now_us,
+				   });
 	err = check_callback(domain, callback, &login, problem);
 	if (!err)
 		err = exchange_code(domain, callback, &login, &answer, problem);

@@ -9,6 +9,7 @@
 #include "crypto/seal.h"
 #include "domain/caller.h"
 #include "domain/domain.h"
+#include "domain/ticket.h"
 #include "domain/token.h"
 
 /* 32 random bytes as base64url */
@@ -26,13 +27,16 @@ struct login {
 	char sealed_verifier[SEAL_TEXT_SIZE(NONCE_SIZE - 1)];
 	char state_hash[HASH_TEXT_SIZE];
 	char browser_hashes[2][HASH_TEXT_SIZE];
+	char ticket_text[TICKET_SIZE]; /* "": none is needed */
+	struct ticket ticket;
 };
 
-/* @cookies: what the browser has from earlier logins (with the __Host- prefix, and without), NULL
- * or anything else: new ones are made. */
+/* @ticket: the one in the link (NULL: none). @cookies: what the browser has from earlier logins
+ * (with the __Host- prefix, and without), NULL or anything else: new ones are made.
+ * ERR_LOGIN_TICKET_REQUIRED: this client's is needed. */
 MUST_CHECK enum err login_begin_ask(const struct domain *domain, int64_t client_id,
-				    const char *const cookies[2], struct login *login,
-				    struct db_query *query);
+				    const char *ticket, const char *const cookies[2],
+				    struct login *login, struct db_query *query);
 
 struct login_redirect {
 	struct strbuf url;
@@ -43,7 +47,8 @@ struct login_redirect {
 /*
  * Where to send the browser: to the provider; or, when it came on @host (NULL: do not ask) and
  * the callback will arrive on another, to the login on that host first, so that the cookie comes
- * back. ERR_CLIENT_NOT_FOUND, ERR_CLIENT_INACTIVE, or the query's.
+ * back. ERR_CLIENT_NOT_FOUND, ERR_LOGIN_TICKET_REQUIRED (expired, or older than the newest
+ * consent), ERR_CLIENT_INACTIVE, or the query's.
  */
 MUST_CHECK enum err login_begin_answer(const struct domain *domain, const struct login *login,
 				       const struct db_query *query, const char *host,

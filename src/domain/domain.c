@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "crypto/random.h"
 #include "domain/canary.h"
-#include "domain/client.h"
 
 #include "base/banned.h"
 
@@ -47,15 +47,16 @@ void domain_release(struct domain *domain)
 
 void problem_release(struct problem *problem)
 {
-	free(problem->login_url);
+	free((char *)problem->login.redirect_uri);
 	json_object_put(problem->faults);
 	*problem = (struct problem){ 0 };
 }
 
-void problem_set_login_url(struct problem *problem, const char *redirect_uri, int64_t client_id)
+void problem_set_login(struct problem *problem, const struct login_target *target)
 {
-	free(problem->login_url);
-	problem->login_url = client_login_url(redirect_uri, client_id);
+	free((char *)problem->login.redirect_uri);
+	problem->login = *target;
+	problem->login.redirect_uri = mem_strdup(target->redirect_uri);
 }
 
 void problem_add_fault(struct problem *problem, const char *field, const char *message)

@@ -31,17 +31,25 @@ MUST_CHECK enum err domain_init(struct domain *domain, const struct config *conf
 				struct domain_shared *shared, bool calls_provider);
 void domain_release(struct domain *domain);
 
+/* Whom a login link is for, and what its ticket has to say. */
+struct login_target {
+	const char *redirect_uri; /* NULL: there is no link */
+	int64_t client_id;        /* clients.id */
+	int64_t consent_version;  /* how many consents it has had */
+	int64_t now_us;           /* the database's clock */
+};
+
 /* What a caller is told beside the error itself. Begins as { 0 }. */
 struct problem {
 	int retry_after_s;                       /* 0: not said */
 	char provider_error[PROVIDER_CODE_SIZE]; /* "": none */
-	char *login_url;                         /* where a person must act; NULL: nowhere */
+	struct login_target login;  /* where a person must act; owns its redirect_uri */
 	struct json_object *faults; /* of ERR_VALIDATION_FAILED: {field, message} … */
 };
 
 void problem_release(struct problem *problem);
-/* "…/auth/callback" → "…/oauth/login/{id}", whatever stands before it. */
-void problem_set_login_url(struct problem *problem, const char *redirect_uri, int64_t client_id);
+/* A person must act: copies @target. */
+void problem_set_login(struct problem *problem, const struct login_target *target);
 void problem_add_fault(struct problem *problem, const char *field, const char *message);
 
 #endif

@@ -187,7 +187,7 @@ static enum err answer_failure(struct attempt *attempt, enum err err, const stru
 		return token_stored_error(row, problem);
 	snprintf(problem->provider_error, sizeof(problem->provider_error), "%s",
 		 attempt->failure.code);
-	problem_set_login_url(problem, row->redirect_uri, row->client_id);
+	token_set_login(row, problem);
 	return err;
 }
 

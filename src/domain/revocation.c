@@ -169,7 +169,7 @@ static enum err check_row(const struct token_row *row, struct problem *problem)
 {
 	if (row->exists)
 		return ERR_OK;
-	problem_set_login_url(problem, row->redirect_uri, row->client_id);
+	token_set_login(row, problem);
 	return ERR_AUTHORIZATION_REQUIRED;
 }
 

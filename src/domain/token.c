@@ -34,6 +34,16 @@ struct token_wish token_wish(const struct domain *domain, int min_ttl_s)
 	};
 }
 
+void token_set_login(const struct token_row *row, struct problem *problem)
+{
+	problem_set_login(problem, &(struct login_target){
+					   .redirect_uri = row->redirect_uri,
+					   .client_id = row->client_id,
+					   .consent_version = row->consent_version,
+					   .now_us = row->now_us,
+				   });
+}
+
 enum err token_check(const struct token_row *row, struct problem *problem)
 {
 	enum err err = ERR_OK;
@@ -45,7 +55,7 @@ enum err token_check(const struct token_row *row, struct problem *problem)
 	else if (!row->is_valid || row->is_revoked)
 		err = ERR_REAUTHORIZATION_REQUIRED;
 	if (err)
-		problem_set_login_url(problem, row->redirect_uri, row->client_id);
+		token_set_login(row, problem);
 	if (err == ERR_REAUTHORIZATION_REQUIRED)
 		snprintf(problem->provider_error, sizeof(problem->provider_error), "%s",
 			 row->is_revoked ? "" : "invalid_grant");

@@ -31,6 +31,9 @@ struct token_wish {
 
 struct token_wish token_wish(const struct domain *domain, int min_ttl_s /* -1: not named */);
 
+/* Says that a person must connect this row's client. */
+void token_set_login(const struct token_row *row, struct problem *problem);
+
 /*
  * May this row's token be answered at all? In this order: ERR_CLIENT_INACTIVE,
  * ERR_AUTHORIZATION_REQUIRED, ERR_REAUTHORIZATION_REQUIRED (both with a login_url).

@@ -10,8 +10,8 @@
 	"c.id, c.client_id, c.redirect_uri, c.branch_id, c.workspace_email, c.workspace_name, "   \
 	"c.is_active, " SQL_US("c.created_at") ", " SQL_US("c.updated_at") ", t.id IS NOT NULL, " \
 	"t.is_valid, t.is_revoked, " SQL_US("t.expires_at") ", " SQL_US("t.last_refreshed_at")    \
-	", t.refresh_error, " SQL_US("statement_timestamp()")
-#define CLIENT_NCOLS 16
+	", t.refresh_error, " SQL_US("statement_timestamp()") ", t.consent_version"
+#define CLIENT_NCOLS 17
 
 static const struct db_stmt CLIENT_INSERT = {
 	.name = "client_insert", .nparams = 9, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
@@ -149,5 +149,6 @@ void client_row(const struct db_query *query, int row, struct client_row *ret_ro
 		.last_refreshed_at_us = db_int(query, row, 13),
 		.refresh_error = db_text(query, row, 14),
 		.now_us = db_int(query, row, 15),
+		.consent_version = db_int(query, row, 16),
 	};
 }

@@ -42,6 +42,7 @@ struct client_row {
 	int64_t expires_at_us;
 	int64_t last_refreshed_at_us; /* 0: never */
 	const char *refresh_error;    /* NULL: none */
+	int64_t consent_version;      /* how many consents it has had */
 
 	int64_t now_us; /* the database's clock */
 };

@@ -7,23 +7,27 @@
 /* SQL reads better as it was written. */
 /* clang-format off */
 static const struct db_stmt LOGIN_BEGIN = {
-	.name = "login_begin", .nparams = 6, .ncols = 5, .effect = DB_WRITES,
-	.sql = "WITH c AS (SELECT id, client_id, redirect_uri, workspace_email, is_active "
+	.name = "login_begin", .nparams = 8, .ncols = 6, .effect = DB_WRITES,
+	.sql = "WITH c AS (SELECT id, client_id, redirect_uri, workspace_email, is_active, "
+	       "$7::bigint IS NULL OR ($8::bigint > extract(epoch FROM now()) AND $7::bigint = COALESCE("
+	       "(SELECT t.consent_version FROM tokens t WHERE t.client_id = clients.id), 0)) AS ticket_is_good "
 	       "FROM clients WHERE id = $1), "
 	       "begun AS (INSERT INTO oauth_states (state_hash, browser_hash, client_id, code_verifier, "
-	       "redirect_uri, expires_at) SELECT $2::bytea, CASE WHEN c.redirect_uri ILIKE 'https:%' "
-	       "THEN $3::bytea ELSE $4::bytea END, c.id, $5, c.redirect_uri, now() + $6::bigint * interval '1 second' FROM c WHERE c.is_active) "
-	       "SELECT id, client_id, redirect_uri, workspace_email, is_active FROM c",
+	       "redirect_uri, expires_at, consent_version) SELECT $2::bytea, CASE WHEN c.redirect_uri ILIKE 'https:%' "
+	       "THEN $3::bytea ELSE $4::bytea END, c.id, $5, c.redirect_uri, now() + $6::bigint * interval '1 second', "
+	       "$7::bigint FROM c WHERE c.is_active AND c.ticket_is_good) "
+	       "SELECT id, client_id, redirect_uri, workspace_email, is_active, ticket_is_good FROM c",
 };
 
 static const struct db_stmt LOGIN_CONSUME = {
-	.name = "login_consume", .nparams = 3, .ncols = 10, .effect = DB_WRITES,
+	.name = "login_consume", .nparams = 3, .ncols = 12, .effect = DB_WRITES,
 	.sql = "DELETE FROM oauth_states s USING clients c "
 	       "WHERE s.state_hash = $1::bytea AND c.id = s.client_id AND s.browser_hash = "
 	       "CASE WHEN s.redirect_uri ILIKE 'https:%' THEN $2::bytea ELSE $3::bytea END "
 	       "RETURNING c.id, c.client_id, c.client_secret, c.branch_id, s.redirect_uri, "
 	       "s.code_verifier, c.is_active, s.expires_at <= now(), " SQL_US("clock_timestamp()")
-	       ", c.workspace_email",
+	       ", c.workspace_email, s.consent_version, "
+	       "(SELECT t.consent_version FROM tokens t WHERE t.client_id = c.id)",
 };
 
 static const struct db_stmt LOGIN_SWEEP = {
@@ -42,6 +46,13 @@ void login_begin_query(struct db_query *query, const struct login_begin *login)
 	db_query_text(query, login->plain_browser_hash);
 	db_query_text(query, login->code_verifier);
 	db_query_int(query, login->ttl_s);
+	if (login->has_ticket) {
+		db_query_int(query, login->ticket_version);
+		db_query_int(query, login->ticket_expires_at_s);
+	} else {
+		db_query_text(query, NULL);
+		db_query_text(query, NULL);
+	}
 }
 
 void login_client_row(const struct db_query *query, struct login_client_row *ret_row)
@@ -52,6 +63,7 @@ void login_client_row(const struct db_query *query, struct login_client_row *ret
 		.redirect_uri = db_text(query, 0, 2),
 		.workspace_email = db_text(query, 0, 3),
 		.is_active = db_bool(query, 0, 4),
+		.ticket_is_good = db_bool(query, 0, 5),
 	};
 }
 
@@ -77,6 +89,9 @@ void login_row(const struct db_query *query, struct login_row *ret_row)
 		.is_expired = db_bool(query, 0, 7),
 		.now_us = db_int(query, 0, 8),
 		.workspace_email = db_text(query, 0, 9),
+		.has_ticket = !db_is_null(query, 0, 10),
+		.ticket_version = db_int(query, 0, 10),
+		.consent_version = db_int(query, 0, 11),
 	};
 }
 

@@ -17,6 +17,9 @@ struct login_begin {
 	const char *plain_browser_hash;  /* elsewhere */
 	const char *code_verifier;       /* RFC 7636 */
 	int ttl_s;
+	bool has_ticket; /* false: none is needed */
+	int64_t ticket_version;
+	int64_t ticket_expires_at_s;
 };
 
 struct login_client_row {
@@ -25,9 +28,10 @@ struct login_client_row {
 	const char *redirect_uri;
 	const char *workspace_email;
 	bool is_active;
+	bool ticket_is_good; /* none was needed, or it has not expired and no consent came since */
 };
 
-/* Stores a login where the client exists and is active; no row or one: the client. */
+/* Stores a login where the client exists, is active, and the ticket is good; no row or one: the client. */
 void login_begin_query(struct db_query *query, const struct login_begin *login);
 void login_client_row(const struct db_query *query, struct login_client_row *ret_row);
 
@@ -43,6 +47,9 @@ struct login_row {
 	bool is_active;
 	bool is_expired;
 	int64_t now_us;
+	bool has_ticket; /* did it begin with one? */
+	int64_t ticket_version;
+	int64_t consent_version; /* how many consents there were by now */
 };
 
 /* Uses the state up if it began in this browser (NULL: it has no such cookie): no row or one. */

@@ -13,8 +13,8 @@
 	"t.id IS NOT NULL, t.access_token, t.token_type, t.scope, " SQL_US("t.expires_at")        \
 	", t.is_valid, t.is_revoked, t.grant_version, " SQL_US("t.refresh_began_at") ", "           \
 	SQL_US("t.refresh_retry_at") ", " SQL_US("t.provider_retry_at")                           \
-	", t.refresh_failures, t.refresh_error, t.provider_error"
-#define TOKEN_NCOLS 14
+	", t.refresh_failures, t.refresh_error, t.provider_error, t.consent_version"
+#define TOKEN_NCOLS 15
 
 static const struct db_stmt TOKEN_BY_BRANCH = {
 	.name = "token_by_branch", .nparams = 1, .ncols = TOKEN_NCOLS + 5, .effect = DB_READS,
@@ -140,7 +140,8 @@ static const struct db_stmt TOKEN_FORGIVE = {
 };
 
 static const struct db_stmt GRANT_STORE = {
-	.name = "grant_store", .nparams = 11, .ncols = 1, .effect = DB_WRITES,
+	/* Two consents with tickets of one version: the first to come moves the version on. */
+	.name = "grant_store", .nparams = 12, .ncols = 1, .effect = DB_WRITES,
 	.sql = "WITH g AS (INSERT INTO tokens AS t (client_id, access_token, refresh_token, token_type, scope, "
 	       "expires_at, refresh_began_at, refresh_due_at) VALUES ($1, $2, $3, $4, COALESCE($5, ''), "
 	       SQL_TIME("$6") ", " SQL_TIME("$7") ", " SQL_TIME("$8") ") "
@@ -149,8 +150,10 @@ static const struct db_stmt GRANT_STORE = {
 	       "scope = EXCLUDED.scope, expires_at = EXCLUDED.expires_at, "
 	       "refresh_began_at = EXCLUDED.refresh_began_at, refresh_due_at = EXCLUDED.refresh_due_at, "
 	       "updated_at = clock_timestamp(), is_valid = true, is_revoked = false, "
-	       "grant_version = t.grant_version + 1, refresh_retry_at = NULL, provider_retry_at = NULL, "
-	       "refresh_failures = 0, refresh_error = NULL, provider_error = NULL RETURNING t.id, t.client_id), "
+	       "grant_version = t.grant_version + 1, consent_version = t.consent_version + 1, "
+	       "refresh_retry_at = NULL, provider_retry_at = NULL, "
+	       "refresh_failures = 0, refresh_error = NULL, provider_error = NULL "
+	       "WHERE $12::bigint IS NULL OR t.consent_version = $12::bigint RETURNING t.id, t.client_id), "
 	       "audit AS (" SQL_AUDIT("$9", "$10", "$11", "'grant.connected', c.id, c.branch_id, NULL")
 	       "FROM g JOIN clients c ON c.id = g.client_id) "
 	       "SELECT id FROM g",
@@ -186,6 +189,7 @@ static void token_columns(const struct db_query *query, int row, struct token_ro
 		.refresh_failures = (int)db_int(query, row, 11),
 		.refresh_error = db_text(query, row, 12),
 		.provider_error = db_text(query, row, 13),
+		.consent_version = db_int(query, row, 14),
 	};
 }
 
@@ -376,7 +380,8 @@ void token_forgive_query(struct db_query *query, int64_t client_id, const char *
 }
 
 enum err token_store_grant(struct db *db, const struct token_update *update,
-			   const struct audit_actor *actor, int wait_ms)
+			   const int64_t *consent_version, const struct audit_actor *actor,
+			   int wait_ms)
 {
 	struct db_query begin, settings, grant;
 	struct db_query *batch[] = { &begin, &settings, &grant };
@@ -387,7 +392,13 @@ enum err token_store_grant(struct db *db, const struct token_update *update,
 	db_query_init(&grant, &GRANT_STORE);
 	bind_update(&grant, update);
 	audit_bind(&grant, actor);
+	if (consent_version)
+		db_query_int(&grant, *consent_version);
+	else
+		db_query_text(&grant, NULL);
 	err = db_exec_atomic(db, batch, 3, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
+	if (!err && !db_rows(&grant))
+		err = ERR_DB_CONFLICT;
 	if (!err)
 		err = db_commit_after(db, NULL, clock_monotonic_ms() + DB_CALL_MS);
 	else

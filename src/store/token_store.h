@@ -32,6 +32,7 @@ struct token_row {
 	int refresh_failures;         /* in a row */
 	const char *refresh_error;    /* a code of base/err.c; NULL: the last attempt was good */
 	const char *provider_error;   /* the provider's own code; NULL: none */
+	int64_t consent_version;      /* how many consents there were; 0 without a row */
 
 	/* Of a locked row only. */
 	const char *refresh_token;
@@ -124,9 +125,12 @@ void token_park_query(struct db_query *query, int64_t client_id);
 void token_revoked_query(struct db_query *query, int64_t client_id,
 			 const struct audit_actor *actor);
 
-/* Stores a new grant as @actor, whatever was there; waits for a refresh under way at most @wait_ms.
- * ERR_DB_LOCKED: longer; ERR_DB_NO_ROW: the client is gone; else as token_lock(). */
+/* Stores a new grant as @actor, whatever was there or (where @consent_version is not NULL) only
+ * while there were so many consents; waits for a refresh under way at most @wait_ms.
+ * ERR_DB_LOCKED: longer; ERR_DB_NO_ROW: the client is gone; ERR_DB_CONFLICT: another consent came
+ * first; else as token_lock(). */
 MUST_CHECK enum err token_store_grant(struct db *db, const struct token_update *update,
+				      const int64_t *consent_version,
 				      const struct audit_actor *actor, int wait_ms);
 
 #endif

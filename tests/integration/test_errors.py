@@ -215,6 +215,20 @@ def key_for_other_branches(world):
     return service.post("/tokens/refresh", json={"branch_id": "some-branch"}, headers=keys.bearer(key))
 
 
+@provokes(403, "login_ticket_required")
+def login_by_a_number_that_was_guessed(world):
+    return world.make_service(keys.REQUIRED).get("/oauth/login/1")
+
+
+@provokes(403, "login_ticket_required")
+def login_link_that_was_used(world):
+    service = world.make_service(keys.REQUIRED)
+    with keys.acting(service, keys.create(service.database, "admin")):
+        client = register(service, world.provider)
+    assert connect(service, world.provider, client).status_code == 200
+    return service.get(client["login_url"])
+
+
 @provokes(403, "client_inactive")
 def token_of_a_client_switched_off(world):
     return world.token(switched_off(world))

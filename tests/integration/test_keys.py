@@ -76,11 +76,11 @@ def callers(database):
 
 
 def connected(service, provider, callers, branch_id, **grant):
-    """A client that an administrator registered, with a token."""
+    """A client that an administrator registered, with a token; login_url is of after that."""
     with acting(service, callers.keys["admin"]):
         client = register(service, provider, branch_id=branch_id)
-    connect_fast(service, provider, client, **grant)
-    return client
+        connect_fast(service, provider, client, **grant)
+        return service.get(f"/clients/{client['client_id']}").json()
 
 
 def call(service, client, method, pattern, **kwargs):

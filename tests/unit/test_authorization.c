@@ -1,12 +1,15 @@
 #include "result.h"
 #include "support.h"
 
+#include "base/mem.h"
 #include "domain/authorization.h"
+#include "domain/login_link.h"
 
 static struct config config = {
 	.google_auth_url = (char *)"https://provider.example/auth",
 	.google_scope = (char *)"https://scope.example/a openid",
 	.state_ttl_s = 600,
+	.login_ticket_ttl_s = 3600,
 };
 static struct domain domain = { .config = &config };
 
@@ -16,7 +19,7 @@ static void begin(const char *cookie, struct login *login, struct db_query *quer
 {
 	const char *cookies[2] = { NULL, cookie };
 
-	assert_int_equal(login_begin_ask(&domain, 7, cookies, login, query), ERR_OK);
+	assert_int_equal(login_begin_ask(&domain, 7, NULL, cookies, login, query), ERR_OK);
 }
 
 static void every_login_has_its_own_state_and_verifier(void **state)
@@ -66,7 +69,7 @@ static void only_hashes_are_stored(void **state)
 	CLEANUP(secret_release) struct secret verifier = { 0 };
 
 	begin(NONCE, &login, &query);
-	assert_int_equal(query.nparams, 6);
+	assert_int_equal(query.nparams, 8);
 	assert_string_equal(query.values[0], "7");
 	assert_int_equal(digest_sha256_hex(login.state, hash + 2), ERR_OK);
 	assert_string_equal(query.values[1], hash);
@@ -96,12 +99,12 @@ static void a_plain_cookie_never_stands_for_the_secure_one(void **state)
 static enum err answer(const char *redirect_uri, const char *host, const struct login *login,
 		       struct login_redirect *ret_redirect)
 {
-	const char *values[] = { "7", "google-1", redirect_uri, "w+x@example.com", "t" };
+	const char *values[] = { "7", "google-1", redirect_uri, "w+x@example.com", "t", "t" };
 	struct db_query query;
 	enum err err;
 
 	db_query_init(&query, NULL);
-	query_set_rows(&query, 5, 1, values);
+	query_set_rows(&query, 6, 1, values);
 	*ret_redirect = (struct login_redirect){ 0 };
 	err = login_begin_answer(&domain, login, &query, host, ret_redirect);
 	db_query_release(&query);
@@ -190,7 +193,7 @@ static void another_host_is_left_for_the_callbacks_host_first(void **state)
 
 static void a_client_that_cannot_log_in_is_told(void **state)
 {
-	const char *values[] = { "7", "google-1", "http://a/", "w@example.com", "f" };
+	const char *values[] = { "7", "google-1", "http://a/", "w@example.com", "f", "t" };
 	struct login_redirect redirect = { 0 };
 	struct login login = { .state = "s" };
 	struct db_query query;
@@ -199,13 +202,121 @@ static void a_client_that_cannot_log_in_is_told(void **state)
 	query.err = ERR_DATABASE_UNAVAILABLE;
 	assert_int_equal(login_begin_answer(&domain, &login, &query, NULL, &redirect),
 			 ERR_DATABASE_UNAVAILABLE);
-	query_set_rows(&query, 5, 0, NULL);
+	query_set_rows(&query, 6, 0, NULL);
 	assert_int_equal(login_begin_answer(&domain, &login, &query, NULL, &redirect),
 			 ERR_CLIENT_NOT_FOUND);
-	query_set_rows(&query, 5, 1, values);
+	query_set_rows(&query, 6, 1, values);
 	assert_int_equal(login_begin_answer(&domain, &login, &query, NULL, &redirect),
 			 ERR_CLIENT_INACTIVE);
 	db_query_release(&query);
+}
+
+/* The domain of a service that asks for tickets. */
+static struct domain guarded(struct keyring **ret_keyring)
+{
+	static struct config strict;
+
+	strict = config;
+	strict.api_auth = API_AUTH_REQUIRED;
+	assert_int_equal(keyring_new("key one", NULL, ret_keyring), ERR_OK);
+	return (struct domain){ .config = &strict, .keyring = *ret_keyring };
+}
+
+static void a_ticket_is_asked_for_where_keys_are(void **state)
+{
+	static const char *const bad[] = { NULL, "", "x", "1768580000.2.AAAA" };
+	static const char *const no_cookies[2] = { NULL, NULL };
+	static const struct ticket ticket = { 7, 1768580000, 2 };
+	CLEANUP(keyring_free_ptr) struct keyring *keys = NULL;
+	struct domain strict = guarded(&keys);
+	struct db_query query;
+	struct login login;
+	char text[TICKET_SIZE];
+
+	db_query_init(&query, NULL);
+	assert_int_equal(ticket_write(keys, &ticket, text), ERR_OK);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(login_begin_ask(&strict, 7, bad[i], no_cookies, &login, &query),
+				 ERR_LOGIN_TICKET_REQUIRED);
+	assert_int_equal(login_begin_ask(&strict, 8, text, no_cookies, &login, &query),
+			 ERR_LOGIN_TICKET_REQUIRED);
+	assert_null(query.stmt); /* the database was not even asked whether there is a client */
+	assert_int_equal(login_begin_ask(&strict, 7, text, no_cookies, &login, &query), ERR_OK);
+	assert_string_equal(query.values[6], "2");
+	assert_string_equal(query.values[7], "1768580000");
+	/* Where none is needed, one does no harm and binds nothing. */
+	assert_int_equal(login_begin_ask(&domain, 7, "x", no_cookies, &login, &query), ERR_OK);
+	assert_null(query.values[6]);
+	assert_null(query.values[7]);
+}
+
+static void a_dead_ticket_is_told_before_anything_else(void **state)
+{
+	const char *values[] = { "7", "google-1", "http://a/", "w@example.com", "f", "f" };
+	struct login_redirect redirect = { 0 };
+	struct login login = { .state = "s" };
+	struct db_query query;
+
+	db_query_init(&query, NULL);
+	query_set_rows(&query, 6, 1, values);
+	assert_int_equal(login_begin_answer(&domain, &login, &query, "elsewhere", &redirect),
+			 ERR_LOGIN_TICKET_REQUIRED);
+	db_query_release(&query);
+}
+
+static void the_way_to_another_host_keeps_the_ticket(void **state)
+{
+	struct login login = { .state = "s", .ticket_text = "1768580000.2.abc" };
+	struct login_redirect redirect;
+
+	assert_int_equal(answer("https://a.example/auth/callback", "b.example", &login, &redirect),
+			 ERR_OK);
+	assert_string_equal(redirect.url.data, "https://a.example/oauth/login/7?redirected=1"
+					       "&ticket=1768580000.2.abc");
+	strbuf_release(&redirect.url);
+}
+
+static void only_an_administrator_is_told_a_link_with_a_ticket(void **state)
+{
+	static const struct caller admin = { .access = ACCESS_ADMIN };
+	static const struct caller fetcher = { .access = ACCESS_FETCHER };
+	static const struct caller anybody = { 0 };
+	static const struct login_target target = {
+		.redirect_uri = "https://a.example/auth/callback",
+		.client_id = 7,
+		.consent_version = 2,
+		.now_us = 1768580000999999,
+	};
+	static const struct login_target nowhere = { 0 };
+	static const char bare[] = "https://a.example/oauth/login/7";
+	CLEANUP(keyring_free_ptr) struct keyring *keys = NULL;
+	struct domain strict = guarded(&keys);
+	CLEANUP(mem_free_ptr) char *url = login_link_url(&strict, &admin, &target);
+	CLEANUP(mem_free_ptr) char *open = login_link_url(&domain, &anybody, &target);
+	struct ticket ticket = { 0 };
+
+	assert_non_null(url);
+	assert_memory_equal(url, bare, strlen(bare));
+	assert_memory_equal(url + strlen(bare), "?ticket=", 8);
+	assert_int_equal(ticket_read(keys, url + strlen(bare) + 8, 7, &ticket), ERR_OK);
+	assert_int_equal(ticket.expires_at_s, 1768580000 + 3600);
+	assert_int_equal(ticket.consent_version, 2);
+	assert_null(login_link_url(&strict, &fetcher, &target));
+	assert_null(login_link_url(&strict, &anybody, &target));
+	assert_null(login_link_url(&strict, &admin, &nowhere));
+	assert_string_equal(open, bare);
+}
+
+static void production_needs_tickets_even_without_keys(void **state)
+{
+	struct config trial = { .environment = ENVIRONMENT_DEVELOPMENT };
+
+	assert_false(login_needs_ticket(&trial));
+	trial.api_auth = API_AUTH_REQUIRED;
+	assert_true(login_needs_ticket(&trial));
+	trial.api_auth = API_AUTH_OFF;
+	trial.environment = ENVIRONMENT_PRODUCTION;
+	assert_true(login_needs_ticket(&trial));
 }
 
 int main(void)
@@ -219,6 +330,11 @@ int main(void)
 		cmocka_unit_test(an_auth_url_with_a_query_keeps_it),
 		cmocka_unit_test(another_host_is_left_for_the_callbacks_host_first),
 		cmocka_unit_test(a_client_that_cannot_log_in_is_told),
+		cmocka_unit_test(a_ticket_is_asked_for_where_keys_are),
+		cmocka_unit_test(a_dead_ticket_is_told_before_anything_else),
+		cmocka_unit_test(the_way_to_another_host_keeps_the_ticket),
+		cmocka_unit_test(only_an_administrator_is_told_a_link_with_a_ticket),
+		cmocka_unit_test(production_needs_tickets_even_without_keys),
 	};
 
 	int failed;

@@ -17,6 +17,7 @@ static const struct {
 	{ "GOOGLE_TIMEOUT_MS", OFFSET(google_timeout_ms), 500, 60000, 10000 },
 	{ "PORT", OFFSET(port), 1, 65535, 8002 },
 	{ "REFRESHERS", OFFSET(refreshers), 0, 64, 2 },
+	{ "LOGIN_TICKET_TTL", OFFSET(login_ticket_ttl_s), 60, 2592000, 86400 },
 	{ "REFRESH_AHEAD", OFFSET(refresh_ahead_s), 0, 3000, 300 },
 	{ "REFRESH_WAIT_MS", OFFSET(refresh_wait_ms), 100, 60000, 4500 },
 	{ "STATE_TTL", OFFSET(state_ttl_s), 30, 86400, 600 },

@@ -14,6 +14,7 @@ static const struct {
 	{ ERR_ISSUER_MISMATCH, 400, "issuer_mismatch" },
 	{ ERR_UNAUTHENTICATED, 401, "unauthenticated" },
 	{ ERR_FORBIDDEN, 403, "forbidden" },
+	{ ERR_LOGIN_TICKET_REQUIRED, 403, "login_ticket_required" },
 	{ ERR_WRONG_ACCOUNT, 403, "wrong_account" },
 	{ ERR_CLIENT_INACTIVE, 403, "client_inactive" },
 	{ ERR_NOT_FOUND, 404, "not_found" },

@@ -152,9 +152,9 @@ static void checks_come_in_the_promised_order(void **state)
 		assert_int_equal(err, check_rows[i].err);
 		assert_string_equal(problem.provider_error, check_rows[i].provider_error);
 		if (has_url)
-			assert_string_equal(problem.login_url, "https://a.example/oauth/login/7");
+			assert_string_equal(problem.login.redirect_uri, row.redirect_uri);
 		else
-			assert_null(problem.login_url);
+			assert_null(problem.login.redirect_uri);
 	}
 }
 
