@@ -16,6 +16,7 @@
 #include "domain/vault.h"
 #include "google/url.h"
 #include "store/login_store.h"
+#include "store/revocation_store.h"
 #include "store/token_store.h"
 
 #include "base/banned.h"
@@ -301,20 +302,66 @@ static enum err exchange_code(const struct domain *domain, const struct login_ca
 }
 
 /* Did our COMMIT take effect although its answer was lost? A version that has moved on does not
- * say so: refreshes of the old grant count it up as well. */
-static bool is_stored(const struct domain *domain, const struct token_update *update)
+ * say so: refreshes of the old grant count it up as well. ERR_DB_CONFLICT: it did not; else the
+ * query's. */
+static enum err check_stored(const struct domain *domain, const struct token_update *update)
 {
 	CLEANUP(db_query_release) struct db_query query;
-	struct token_row row;
+	struct token_row row = { 0 };
+	enum err err;
 
 	token_by_client_query(&query, update->client_id);
-	if (db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS) || !db_rows(&query))
-		return false;
-	token_row(&query, 0, &row);
-	return row.exists && !strcmp(row.access_token, update->access_token);
+	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	if (err)
+		return err;
+	if (db_rows(&query))
+		token_row(&query, 0, &row);
+	return row.exists && !strcmp(row.access_token, update->access_token) ? ERR_OK
+									     : ERR_DB_CONFLICT;
 }
 
-/* The code is used up: as long as there is time, a database that is away is waited for. */
+/* As long as there is time, a database that is away is waited for: the code is used up. */
+static enum err store_until(const struct domain *domain, const struct login_row *login,
+			    const struct token_update *update, const struct audit_actor *actor,
+			    int64_t last_try_ms)
+{
+	const int64_t *version = login->has_ticket ? &login->ticket_version : NULL;
+	bool unclear = false;
+	enum err err;
+
+	for (;;) {
+		err = token_store_grant(domain->db, update, version, actor,
+					clock_left_ms(last_try_ms));
+		/* Perhaps it was we who came first, by a COMMIT whose answer was lost. */
+		if (err == ERR_DB_CONFLICT && unclear)
+			err = check_stored(domain, update);
+		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
+			return err;
+		unclear = true;
+		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+		if (!check_stored(domain, update))
+			return ERR_OK;
+	}
+}
+
+/* The client was deleted meanwhile, which could not give up what came only now. */
+static enum err give_up(const struct domain *domain, const struct login_row *login,
+			const char *refresh_token)
+{
+	struct db_query query;
+	enum err err;
+
+	revocation_add_grant_query(&query, &(struct revocation_grant){
+						   .client_id = login->client_id,
+						   .workspace_email = login->workspace_email,
+						   .token = refresh_token,
+						   .token_client_id = login->id,
+					   });
+	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	db_query_release(&query);
+	return err ? err : ERR_CLIENT_NOT_FOUND;
+}
+
 static enum err store_grant(const struct domain *domain, const struct login_callback *callback,
 			    const struct login_row *login, const struct token_answer *answer,
 			    struct consent *ret_consent)
@@ -329,8 +376,6 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		.refresh_began_at_us = login->now_us,
 		.refresh_due_at_us = token_due_at(domain, login->now_us, expires_at_us),
 	};
-	int64_t last_try_ms = callback->deadline_ms - 2 * DB_CALL_MS;
-	bool tried = false;
 	enum err err = vault_seal_id(domain->keyring, VAULT_ACCESS_TOKEN, login->id,
 				     answer->access_token.data, &access_token);
 
@@ -341,24 +386,10 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		return err;
 	update.access_token = access_token;
 	update.refresh_token = refresh_token;
-	for (;;) {
-		err = token_store_grant(domain->db, &update,
-					login->has_ticket ? &login->ticket_version : NULL,
-					&callback->actor, clock_left_ms(last_try_ms));
-		/* Moved on by ourselves, perhaps, in a COMMIT whose answer was lost. */
-		if (err == ERR_DB_CONFLICT && tried && is_stored(domain, &update))
-			err = ERR_OK;
-		tried = true;
-		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
-			break;
-		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
-		if (is_stored(domain, &update)) {
-			err = ERR_OK;
-			break;
-		}
-	}
+	err = store_until(domain, login, &update, &callback->actor,
+			  callback->deadline_ms - 2 * DB_CALL_MS);
 	if (err == ERR_DB_NO_ROW)
-		return ERR_CLIENT_NOT_FOUND;
+		return give_up(domain, login, refresh_token);
 	if (err == ERR_DB_CONFLICT)
 		return ERR_INVALID_STATE;
 	if (err)

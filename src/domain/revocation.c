@@ -120,7 +120,7 @@ static enum err give_up(const struct domain *domain, struct token_lock *lock,
 	*ret_revoked = false;
 	/* The refreshers leave it to this call for as long as that may take. */
 	revocation_add_query(&add, lock->row.client_id, hold_s(domain));
-	err = token_lock_run(lock, &add);
+	err = token_lock_run(lock, &add, 0);
 	if (!err && db_rows(&add))
 		id = db_int(&add, 0, 0);
 	if (!err)
@@ -145,6 +145,23 @@ static enum err lock_row(const struct domain *domain, int64_t client_id, int64_t
 	return ERR_REFRESH_IN_PROGRESS;
 }
 
+/* A consent that came between the look at the client's grant and the deletion would go with it,
+ * and the provider would never hear of that. */
+static enum err lock_client(struct token_lock *lock, int64_t id, int64_t wait_until_ms,
+			    struct problem *problem)
+{
+	struct db_query query;
+	enum err err;
+
+	client_lock_query(&query, id);
+	err = token_lock_run(lock, &query, clock_left_ms(wait_until_ms));
+	db_query_release(&query);
+	if (err != ERR_DB_LOCKED)
+		return err;
+	problem->retry_after_s = 1;
+	return ERR_REFRESH_IN_PROGRESS;
+}
+
 enum err revocation_delete_client(const struct domain *domain, const struct audit_actor *actor,
 				  int64_t id, int64_t wait_until_ms, struct problem *problem)
 {
@@ -156,7 +173,9 @@ enum err revocation_delete_client(const struct domain *domain, const struct audi
 	if (err)
 		return err;
 	client_delete_query(&query, id, actor);
-	err = give_up(domain, &lock, &query, &revoked);
+	err = lock_client(&lock, id, wait_until_ms, problem);
+	if (!err)
+		err = give_up(domain, &lock, &query, &revoked);
 	if (!err && !db_rows(&query))
 		err = ERR_CLIENT_NOT_FOUND;
 	db_query_release(&query);

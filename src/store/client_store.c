@@ -74,6 +74,11 @@ static const struct db_stmt CLIENT_UPDATE = {
 	       "SELECT " CLIENT_COLUMNS " FROM c LEFT JOIN tokens t ON t.client_id = c.id",
 };
 
+static const struct db_stmt CLIENT_LOCK = {
+	.name = "client_lock", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
+	.sql = "SELECT id FROM clients WHERE id = $1 FOR UPDATE",
+};
+
 static const struct db_stmt CLIENT_DELETE = {
 	.name = "client_delete", .nparams = 4, .ncols = 1, .effect = DB_WRITES,
 	.sql = "WITH c AS (DELETE FROM clients WHERE id = $1 RETURNING id, branch_id), "
@@ -121,6 +126,12 @@ void client_update_query(struct db_query *query, int64_t id, const struct client
 	db_query_bool(query, fields->clear_workspace_name);
 	db_query_text(query, fields->is_active);
 	audit_bind(query, actor);
+}
+
+void client_lock_query(struct db_query *query, int64_t id)
+{
+	db_query_init(query, &CLIENT_LOCK);
+	db_query_int(query, id);
 }
 
 void client_delete_query(struct db_query *query, int64_t id, const struct audit_actor *actor)

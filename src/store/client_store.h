@@ -58,6 +58,9 @@ void client_page_query(struct db_query *query, int64_t after, const char *search
 /* No row or one, as after the change. A new secret ends the backoff of the token's refresh. */
 void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields,
 			 const struct audit_actor *actor);
+/* Locks the client; no row or one column, the id. Waits for a first consent that is being stored,
+ * which has no token row yet that could be locked. */
+void client_lock_query(struct db_query *query, int64_t id);
 /* No row or one column, the id; tokens go with it. */
 void client_delete_query(struct db_query *query, int64_t id, const struct audit_actor *actor);
 

@@ -12,6 +12,12 @@ static const struct db_stmt REVOCATION_ADD = {
 	       "WHERE t.client_id = $1 AND t.is_valid AND NOT t.is_revoked RETURNING id",
 };
 
+static const struct db_stmt REVOCATION_ADD_GRANT = {
+	.name = "revocation_add_grant", .nparams = 4, .ncols = 0, .effect = DB_WRITES,
+	.sql = "INSERT INTO revocations (client_id, workspace_email, token, token_client_id) "
+	       "VALUES ($1, $2, $3, $4)",
+};
+
 /* Google may end the whole grant of a person to an OAuth client: while another branch stands on
  * it, or stands on it again, it is not revoked there. Asked at the last moment. */
 static const struct db_stmt REVOCATION_TAKE = {
@@ -45,6 +51,15 @@ void revocation_add_query(struct db_query *query, int64_t client_id, int retry_i
 	db_query_init(query, &REVOCATION_ADD);
 	db_query_int(query, client_id);
 	db_query_int(query, retry_in_s);
+}
+
+void revocation_add_grant_query(struct db_query *query, const struct revocation_grant *grant)
+{
+	db_query_init(query, &REVOCATION_ADD_GRANT);
+	db_query_text(query, grant->client_id);
+	db_query_text(query, grant->workspace_email);
+	db_query_text(query, grant->token);
+	db_query_int(query, grant->token_client_id);
 }
 
 void revocation_take_query(struct db_query *query, int64_t id, int hold_s)

@@ -15,6 +15,17 @@
  */
 void revocation_add_query(struct db_query *query, int64_t client_id, int retry_in_s);
 
+/* A grant that was never stored: what the provider gave for an OAuth client and a workspace. */
+struct revocation_grant {
+	const char *client_id; /* the OAuth client's */
+	const char *workspace_email;
+	const char *token;       /* sealed as the refresh token … */
+	int64_t token_client_id; /* … of this client (clients.id), which may be gone */
+};
+
+/* Queues it, due at once. */
+void revocation_add_grant_query(struct db_query *query, const struct revocation_grant *grant);
+
 struct revocation_row {
 	int64_t id;
 	const char *token;       /* sealed as the refresh token … */

@@ -287,9 +287,9 @@ enum err token_claim(struct db *db, int idle_ms, struct token_lock *ret_lock)
 	return end_lock(lock, client_id, err);
 }
 
-enum err token_lock_run(struct token_lock *lock, struct db_query *query)
+enum err token_lock_run(struct token_lock *lock, struct db_query *query, int wait_ms)
 {
-	return db_exec_atomic(lock->db, &query, 1, clock_monotonic_ms() + DB_CALL_MS);
+	return db_exec_atomic(lock->db, &query, 1, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
 }
 
 void token_next_due_query(struct db_query *query)

@@ -64,8 +64,8 @@ struct token_lock {
  */
 MUST_CHECK enum err token_lock(struct db *db, int64_t client_id, int wait_ms, int idle_ms,
 			       struct token_lock *ret_lock);
-/* Runs one more statement in the transaction. */
-MUST_CHECK enum err token_lock_run(struct token_lock *lock, struct db_query *query);
+/* Runs one more statement in the transaction; it may wait @wait_ms for another lock. */
+MUST_CHECK enum err token_lock_run(struct token_lock *lock, struct db_query *query, int wait_ms);
 
 /*
  * Locks the most urgent row that is due, if any, as token_lock() does; other holders' rows are

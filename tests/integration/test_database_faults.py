@@ -7,8 +7,8 @@ import signal
 import time
 
 import pytest
-from support import flow, processes, trouble
-from support.hosts import Gate
+from support import flow, keys, processes, trouble
+from support.hosts import AT_COMMIT, Gate, wait_for_waiters
 from support.postgres import Cluster
 from support.processes import wait_until
 from support.sealing import SEALS
@@ -401,6 +401,25 @@ def test_consent_is_stored_although_its_connection_was_cut_and_the_old_grant_ref
     (exchange,) = provider.log(grant_type="authorization_code")
     assert flow.token_row(host, client, "access_token, refresh_token") == (
         exchange["access_token"], exchange["new_refresh_token"])
+
+
+def test_consent_whose_commit_is_slow_is_not_refused_as_a_second_one(make_service, provider, own_database):
+    """COMMIT is sent and not answered in time; when it is asked again, the ticket's consent is there already: its own."""
+    host = make_service(keys.REQUIRED, database=own_database)
+    with keys.acting(host, keys.create(own_database, "admin")):
+        client = flow.register(host, provider)
+    with Gate(own_database, AT_COMMIT) as gate, flow.Browser(host) as browser:
+        callback = browser.consent(browser.login(client))
+        gate.shut()
+        answer = host.run(browser.callback, callback)
+        gate.wait_for_update()
+        wait_for_waiters(own_database, 1)  # the same once more, behind the first one's row
+        gate.open()
+        answer = answer.result()
+    assert answer.status_code == 200, answer.text
+    (exchange,) = provider.log(grant_type="authorization_code")
+    assert flow.token_row(host, client, "access_token, refresh_token, consent_version") == (
+        exchange["access_token"], exchange["new_refresh_token"], 1)
 
 
 # --- the session's own limits ---------------------------------------------------------------------

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from support.flow import connect, connect_fast, expire, register, token_row
+from support.flow import Browser, begin, connect, connect_fast, expire, register, rows, token_row
 from support.hosts import (
-    fetch, make_due, refused, results, start_fetch, start_herd, token_of, two_hosts, wait_for_waiters,
+    AFTER_INSERT, Gate, fetch, make_due, refused, results, start_fetch, start_herd, token_of, two_hosts, wait_for_waiters,
 )
 from support.processes import seconds, wait_until
 from support.sealing import SEALS
@@ -304,6 +304,49 @@ def test_grant_given_up_during_a_refresh_that_takes_too_long(make_service, provi
     refresh.result(seconds(60))
     wait_until(lambda: hosts[1].request(method, path).status_code in (200, 204), what="it goes through")
     assert len(provider.log("revocation")) == 1
+
+
+def test_client_deleted_while_its_first_consent_is_stored(hosts, provider):
+    """The consent has a row that nobody else sees yet: DELETE waits for it, and gives up that grant as well."""
+    a, b = hosts
+    client = register(a, provider)
+    with Browser(a) as browser, Gate(a.database, AFTER_INSERT) as gate:
+        url = begin(browser, client)
+        gate.shut()
+        consent = a.run(browser.callback, url)
+        gate.wait_for_update()
+        deletion = b.start("DELETE", f"/clients/{client['client_id']}")
+        wait_for_waiters(a.database, 1)
+        gate.open()
+        consent, deletion = results([consent, deletion])
+    assert (consent.status_code, deletion.status_code) == (200, 204)
+    assert rows(a, "clients") == rows(a, "tokens") == 0
+    wait_for_empty_queue(a)
+    assert len(provider.log("revocation")) == 1
+    assert not provider.works(consent.json()["access_token"])
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first consent", "consent again"])
+def test_client_deleted_while_its_code_is_exchanged(hosts, provider, again):
+    """The grant cannot be stored any more and is not kept at the provider either."""
+    a, b = hosts
+    provider.settings(revoke_person=False)  # or the deletion ends the new grant with the old one
+    client = register(a, provider)
+    if again:
+        assert connect(a, provider, client).status_code == 200
+    with Browser(a) as browser:
+        url = begin(browser, client)
+        provider.fault("hold_after", grant_type="authorization_code")
+        consent = a.run(browser.callback, url)
+        provider.wait_for_requests(1 + again, grant_type="authorization_code")
+        assert b.delete(f"/clients/{client['client_id']}").status_code == 204
+        provider.release()
+        (consent,) = results([consent])
+    refused(consent, 404, "client_not_found")
+    *_, exchange = provider.log(grant_type="authorization_code")
+    wait_for_empty_queue(a)
+    assert not provider.works(exchange["access_token"])
+    assert not provider.introspect(exchange["new_refresh_token"])["active"]
 
 
 def test_revoked_while_a_refresher_works(make_service, provider):

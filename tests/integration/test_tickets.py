@@ -10,6 +10,7 @@ from support import keys
 from support.flow import (
     Browser, begin, connect, connect_fast, exchanges, expire, query, refused, register, rows, token_row,
 )
+from support.hosts import locked, wait_for_waiters
 from support.keys import REQUIRED, acting, bearer
 from support.processes import seconds, wait_until
 from support.sealing import KEY
@@ -160,25 +161,25 @@ def test_a_consent_kills_older_tickets(service, provider):
     assert connect(service, provider, shown(service, client)).status_code == 200
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["first consent", "consent again"])
-def test_of_two_consents_at_once_one_wins(service, provider, again):
-    """Both codes are exchanged before either grant is stored: the second to come is refused, the first stays."""
+@pytest.mark.parametrize("again, table", [(False, "clients"), (True, "tokens")],
+                         ids=["first consent", "consent again"])
+def test_of_two_consents_at_once_one_wins(service, provider, again, table):
+    """Both stand before the row, each with a ticket that was good: the second to come is refused, the first stays."""
     client = register(service, provider)
     if again:
         assert connect(service, provider, client).status_code == 200
         client = shown(service, client)
-    done = len(exchanges(provider))
     with Browser(service) as one, Browser(service) as two:
         urls = [(browser, begin(browser, client)) for browser in (one, two)]
-        provider.fault("hold_after", times=2)
-        calls = [service.run(browser.callback, url) for browser, url in urls]
-        provider.wait_for_requests(done + 2, grant_type="authorization_code")
-        provider.release()
+        with locked(service.database, f"SELECT FROM {table} FOR UPDATE"):
+            calls = [service.run(browser.callback, url) for browser, url in urls]
+            wait_for_waiters(service.database, 2)
         answers = sorted((call.result(seconds(60)) for call in calls), key=lambda answer: answer.status_code)
     assert [answer.status_code for answer in answers] == [200, 400], [answer.text for answer in answers]
     refused(answers[1], 400, "invalid_state")
     fetched = service.get(f"/tokens/{client['branch_identifier']}").json()
     assert fetched["access_token"] == answers[0].json()["access_token"]
+    assert token_row(service, client, "consent_version") == (2 if again else 1,)
 
 
 def test_refreshes_do_not_kill_a_ticket(service, provider):

@@ -77,13 +77,19 @@ def locked(database, statement, params=None):
         connection.close()
 
 
+BEFORE_UPDATE = "TRIGGER gate BEFORE UPDATE ON tokens"
+# After PostgreSQL's own trigger, which goes by name too and locks the client's key.
+AFTER_INSERT = "TRIGGER gate AFTER INSERT ON tokens"
+AT_COMMIT = "CONSTRAINT TRIGGER gate AFTER INSERT OR UPDATE ON tokens DEFERRABLE INITIALLY DEFERRED"
+
+
 class Gate:
-    """Holds every UPDATE of tokens inside the server until open().
+    """Holds every UPDATE of tokens, or what else the trigger says, inside the server until open().
 
     Not by a lock that is waited for: lock_timeout would end that.
     """
 
-    def __init__(self, database):
+    def __init__(self, database, trigger=BEFORE_UPDATE):
         self.database = database
         self.connection = database.connect()
         database.execute(
@@ -94,7 +100,7 @@ class Gate:
                 END LOOP;
                 RETURN NEW;
             END $$;
-            CREATE TRIGGER gate BEFORE UPDATE ON tokens FOR EACH ROW EXECUTE FUNCTION gate()"""
+            CREATE {trigger} FOR EACH ROW EXECUTE FUNCTION gate()"""
         )
 
     def __enter__(self):
@@ -114,7 +120,7 @@ class Gate:
 
     def wait_for_update(self):
         """Until one stands before it; the pid of its server process."""
-        return wait_until(self._held, what="an UPDATE of tokens")[0][0]
+        return wait_until(self._held, what="a statement before the gate")[0][0]
 
     def open(self):
         """Its lock ends with the connection."""
