@@ -10,11 +10,11 @@
 #define API_CALL_H
 
 #include "base/json.h"
-#include "domain/authorization.h"
 #include "domain/caller.h"
 #include "domain/client.h"
 #include "domain/domain.h"
 #include "domain/key.h"
+#include "domain/login.h"
 #include "http/message.h"
 #include "http/params.h"
 

@@ -1,7 +1,7 @@
 #include "api/oauth.h"
 
 #include "api/page.h"
-#include "base/clock.h"
+#include "domain/authorization.h"
 
 #include "base/banned.h"
 

@@ -3,194 +3,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "crypto/random.h"
-#include "domain/client.h"
 #include "domain/identity.h"
 #include "domain/login_link.h"
+#include "domain/nonce.h"
 #include "domain/scope.h"
+#include "domain/token.h"
 #include "domain/vault.h"
-#include "google/url.h"
 #include "store/login_store.h"
 #include "store/revocation_store.h"
 #include "store/token_store.h"
 
 #include "base/banned.h"
-
-#define URL_MAX 16384
-
-static bool is_nonce(const char *s)
-{
-	return s && strlen(s) == NONCE_SIZE - 1 &&
-	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
-		       NONCE_SIZE - 1;
-}
-
-static enum err hash_text(const char *s, char *ret_text)
-{
-	ret_text[0] = '\\';
-	ret_text[1] = 'x';
-	return digest_sha256_hex(s, ret_text + 2);
-}
-
-/* Reuses the browser's cookie, so that two tabs do not break each other's login. */
-static enum err take_cookie(const char *cookie, char *ret_browser, char *ret_hash)
-{
-	enum err err = ERR_OK;
-
-	if (is_nonce(cookie))
-		memcpy(ret_browser, cookie, NONCE_SIZE);
-	else
-		err = random_base64url(32, ret_browser);
-	return err ? err : hash_text(ret_browser, ret_hash);
-}
-
-/* The row of a state, as vault.h has it: its hash without bytea's "\x". */
-static const char *state_row(const char *state_hash)
-{
-	return state_hash + 2;
-}
-
-static enum err seal_verifier(const struct domain *domain, struct login *login)
-{
-	CLEANUP(mem_free_ptr) char *sealed = NULL;
-	enum err err = vault_seal(domain->keyring, VAULT_CODE_VERIFIER,
-				  state_row(login->state_hash), login->code_verifier, &sealed);
-
-	if (!err)
-		snprintf(login->sealed_verifier, sizeof(login->sealed_verifier), "%s", sealed);
-	return err;
-}
-
-/* Keeps what a ticket in @text says where one is needed. */
-static enum err take_ticket(const struct domain *domain, int64_t client_id, const char *text,
-			    struct login *login)
-{
-	enum err err;
-
-	login->ticket_text[0] = '\0';
-	if (!login_needs_ticket(domain->config))
-		return ERR_OK;
-	err = ticket_read(domain->keyring, text, client_id, &login->ticket);
-	if (!err)
-		snprintf(login->ticket_text, sizeof(login->ticket_text), "%s", text);
-	return err;
-}
-
-enum err login_begin_ask(const struct domain *domain, int64_t client_id, const char *ticket,
-			 const char *const cookies[2], struct login *login, struct db_query *query)
-{
-	enum err err = take_ticket(domain, client_id, ticket, login);
-
-	if (!err)
-		err = random_base64url(32, login->state);
-	for (int i = 0; !err && i < 2; i++)
-		err = take_cookie(cookies[i], login->browsers[i], login->browser_hashes[i]);
-	if (!err)
-		err = random_base64url(32, login->code_verifier);
-	if (!err)
-		err = hash_text(login->state, login->state_hash);
-	if (!err)
-		err = seal_verifier(domain, login);
-	if (err)
-		return err;
-	login_begin_query(query, &(struct login_begin){
-					 .client_id = client_id,
-					 .state_hash = login->state_hash,
-					 .secure_browser_hash = login->browser_hashes[0],
-					 .plain_browser_hash = login->browser_hashes[1],
-					 .code_verifier = login->sealed_verifier,
-					 .ttl_s = domain->config->state_ttl_s,
-					 .has_ticket = *login->ticket_text,
-					 .ticket_version = login->ticket.consent_version,
-					 .ticket_expires_at_s = login->ticket.expires_at_s,
-				 });
-	return ERR_OK;
-}
-
-/* Is @host (a Host header) the authority of @url? */
-static bool is_host_of(const char *host, const struct url *url)
-{
-	size_t len = strlen(url->host);
-
-	if (strncasecmp(host, url->host, len) != 0)
-		return false;
-	if (host[len] == ':')
-		return !strcmp(host + len + 1, url->port);
-	return !host[len] && !strcmp(url->port, url->is_https ? "443" : "80");
-}
-
-static void put_param(struct strbuf *url, const char *name, const char *value)
-{
-	strbuf_printf(url, "&%s=", name);
-	strbuf_put_percent(url, value);
-}
-
-static enum err put_consent_url(const struct domain *domain, const struct login *login,
-				const struct login_client_row *client, struct strbuf *url)
-{
-	unsigned char digest[SHA256_SIZE];
-	char challenge[BASE64URL_SIZE(SHA256_SIZE)];
-	CLEANUP(mem_free_ptr) char *scope = scope_asked(domain->config);
-	enum err err = digest_sha256(login->code_verifier, strlen(login->code_verifier), digest);
-
-	if (err)
-		return err;
-	base64url_encode(digest, sizeof(digest), challenge);
-	strbuf_puts(url, domain->config->google_auth_url);
-	strbuf_puts(url, strchr(domain->config->google_auth_url, '?') ? "&response_type=code"
-								      : "?response_type=code");
-	put_param(url, "client_id", client->client_id);
-	put_param(url, "redirect_uri", client->redirect_uri);
-	put_param(url, "scope", scope);
-	put_param(url, "state", login->state);
-	put_param(url, "code_challenge", challenge);
-	put_param(url, "code_challenge_method", "S256");
-	/* Google gives a refresh token only for offline access, and a new one only on consent. */
-	put_param(url, "access_type", "offline");
-	put_param(url, "prompt", "consent");
-	put_param(url, "login_hint", client->workspace_email);
-	return strbuf_ok(url) ? ERR_OK : ERR_INTERNAL;
-}
-
-enum err login_begin_answer(const struct domain *domain, const struct login *login,
-			    const struct db_query *query, const char *host,
-			    struct login_redirect *ret_redirect)
-{
-	CLEANUP(url_release) struct url url = { 0 };
-	struct login_client_row client;
-
-	if (query->err)
-		return query->err;
-	if (!db_rows(query))
-		return ERR_CLIENT_NOT_FOUND;
-	login_client_row(query, &client);
-	if (!client.ticket_is_good)
-		return ERR_LOGIN_TICKET_REQUIRED;
-	if (!client.is_active)
-		return ERR_CLIENT_INACTIVE;
-	if (url_parse(client.redirect_uri, &url))
-		return ERR_INTERNAL;
-	strbuf_init(&ret_redirect->url, URL_MAX);
-	if (host && !is_host_of(host, &url)) {
-		CLEANUP(mem_free_ptr)
-		char *login_url = client_login_url(client.redirect_uri, client.id);
-
-		/* The mark ends what would be a loop where a proxy changes Host. */
-		strbuf_printf(&ret_redirect->url, "%s?redirected=1", login_url);
-		if (*login->ticket_text)
-			strbuf_printf(&ret_redirect->url, "&ticket=%s", login->ticket_text);
-		ret_redirect->sets_cookie = false;
-		return ERR_OK;
-	}
-	ret_redirect->sets_cookie = true;
-	ret_redirect->cookie_is_secure = url.is_https;
-	return put_consent_url(domain, login, &client, &ret_redirect->url);
-}
 
 void consent_release(struct consent *consent)
 {
@@ -204,18 +31,18 @@ void consent_release(struct consent *consent)
 static enum err consume_state(const struct domain *domain, const struct login_callback *callback,
 			      struct db_query *query)
 {
-	char state_hash[HASH_TEXT_SIZE], browser_hashes[2][HASH_TEXT_SIZE];
+	char state_hash[NONCE_HASH_SIZE], browser_hashes[2][NONCE_HASH_SIZE];
 	const char *hashes[2] = { NULL, NULL };
 	enum err err;
 
 	query->result = NULL;
-	if (!is_nonce(callback->state))
+	if (!nonce_is_one(callback->state))
 		return ERR_INVALID_STATE;
-	err = hash_text(callback->state, state_hash);
+	err = nonce_hash(callback->state, state_hash);
 	for (int i = 0; !err && i < 2; i++) {
-		if (!is_nonce(callback->cookies[i]))
+		if (!nonce_is_one(callback->cookies[i]))
 			continue;
-		err = hash_text(callback->cookies[i], browser_hashes[i]);
+		err = nonce_hash(callback->cookies[i], browser_hashes[i]);
 		hashes[i] = browser_hashes[i];
 	}
 	if (err)
@@ -256,14 +83,14 @@ static enum err open_login(const struct domain *domain, const struct login_callb
 			   const struct login_row *login, struct secret *ret_client_secret,
 			   struct secret *ret_code_verifier)
 {
-	char state_hash[HASH_TEXT_SIZE];
-	enum err err = hash_text(callback->state, state_hash);
+	char state_hash[NONCE_HASH_SIZE];
+	enum err err = nonce_hash(callback->state, state_hash);
 
 	if (!err)
 		err = vault_open(domain->keyring, VAULT_CLIENT_SECRET, login->branch_id,
 				 login->client_secret, ret_client_secret);
 	if (!err)
-		err = vault_open(domain->keyring, VAULT_CODE_VERIFIER, state_row(state_hash),
+		err = vault_open(domain->keyring, VAULT_CODE_VERIFIER, nonce_row(state_hash),
 				 login->code_verifier, ret_code_verifier);
 	return err;
 }

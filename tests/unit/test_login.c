@@ -2,7 +2,7 @@
 #include "support.h"
 
 #include "base/mem.h"
-#include "domain/authorization.h"
+#include "domain/login.h"
 #include "domain/login_link.h"
 
 static struct config config = {
@@ -64,7 +64,7 @@ static void only_hashes_are_stored(void **state)
 {
 	struct db_query query;
 	struct login login;
-	char hash[HASH_TEXT_SIZE] = "\\x", hash_of_state[HASH_TEXT_SIZE];
+	char hash[NONCE_HASH_SIZE] = "\\x", hash_of_state[NONCE_HASH_SIZE];
 	struct seal_place place = { "oauth_states", "code_verifier", NULL };
 	CLEANUP(secret_release) struct secret verifier = { 0 };
 
@@ -340,7 +340,7 @@ int main(void)
 	int failed;
 
 	domain.keyring = test_keyring();
-	failed = cmocka_run_group_tests_name("authorization", tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("login", tests, NULL, NULL);
 	keyring_free(domain.keyring);
 	return failed;
 }
