@@ -36,6 +36,9 @@ struct refresh_call {
  * a call to the provider after it, in a worker that must be done by @deadline_ms. */
 int64_t refresh_wait_until_ms(const struct domain *domain, int64_t arrived_ms, int64_t deadline_ms);
 
+/* The error of a call whose branch, or client, is not there. */
+enum err refresh_not_found(const struct refresh_call *call);
+
 /*
  * Gives the token of a branch, refreshed where it needs that.
  * ERR_FORBIDDEN: not a branch of the caller's; ERR_BRANCH_NOT_FOUND (ERR_CLIENT_NOT_FOUND),

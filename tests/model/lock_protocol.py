@@ -1,4 +1,4 @@
-"""A model of how src/domain/refresh.c refreshes one row, small enough to visit every state of it.
+"""A model of how src/domain/refresh.c, attempt.c and outcome.c refresh one row, small enough to visit every state of it.
 
 Processes on any hosts, one row, one provider. A state is everything that matters at one moment; successors() names
 every single step that some party can make from there. What can happen in any order does happen in every order.
