@@ -6,7 +6,9 @@
 #include "base/process.h"
 #include "cli/command.h"
 #include "cli/key.h"
+#include "cli/rekey.h"
 #include "domain/settings.h"
+#include "server/preflight.h"
 #include "server/supervisor.h"
 
 #include "base/banned.h"
@@ -19,6 +21,10 @@ static int run_serve(const struct arguments *args)
 
 	if (settings_load(args->env_file, stderr, &config))
 		return EXIT_USAGE;
+	if (preflight(&config)) {
+		config_release(&config);
+		return EXIT_USAGE;
+	}
 	if (process_drop_stdin()) {
 		perror("/dev/null");
 		config_release(&config);
@@ -71,6 +77,12 @@ static const struct command commands[] = {
 	{ "key revoke", "ID [--env-file FILE]", "e", "ID",
 	  "Ends the API key with this id (see 'token-service key list'), from the next call on.\n",
 	  key_revoke_run },
+	{ "rekey", "[--batch N] [--env-file FILE]", "en", NULL,
+	  "Seals everything that is stored sealed anew under SECRET_KEY, while the service goes on:\n"
+	  "N values at a time (default 500). What SECRET_KEY_PREVIOUS opens needs it no more after\n"
+	  "that. A run that was cut off is run again. Works in DATABASE_ADMIN_URL. Exit status 1:\n"
+	  "something was left as it was, and is named.\n",
+	  rekey_run },
 	{ "version", "", "", NULL, "Prints the version.\n", run_version },
 };
 

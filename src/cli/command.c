@@ -6,6 +6,7 @@
 #include "base/banned.h"
 
 static const struct option options[] = {
+	{ "batch", required_argument, NULL, 'n' },
 	{ "branches", required_argument, NULL, 'b' },
 	{ "env-file", required_argument, NULL, 'e' },
 	{ "expires", required_argument, NULL, 'x' },
@@ -22,6 +23,8 @@ static const char **place_of(struct arguments *args, int letter)
 	switch (letter) {
 	case 'b':
 		return &args->branches;
+	case 'n':
+		return &args->batch;
 	case 'e':
 		return &args->env_file;
 	case 'l':

@@ -16,6 +16,7 @@
 
 /* What was given; NULL: it was not. */
 struct arguments {
+	const char *batch;
 	const char *branches;
 	const char *env_file;
 	const char *expires;

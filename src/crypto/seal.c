@@ -97,6 +97,16 @@ enum err seal(const struct keyring *keyring, const struct seal_place *place, con
 	return ERR_OK;
 }
 
+/* Is @text, without the head, long enough for nonce and tag, and base64url throughout? */
+static bool is_box(const char *text)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	size_t len = strlen(text);
+
+	return len >= BASE64URL_SIZE(OVERHEAD) - 1 && strspn(text, alphabet) == len;
+}
+
 /* "v1.", eight hexadecimal digits, "."? */
 static bool has_head(const char *text)
 {
@@ -135,17 +145,18 @@ enum err unseal(const struct keyring *keyring, const struct seal_place *place, c
 	size_t box_size, box_len = 0, index = 0;
 	enum err err;
 
-	if (!has_head(text))
+	if (!has_head(text) || !is_box(text + HEAD_LEN))
 		return ERR_SEALED_VALUE_MALFORMED;
 	box_size = BASE64URL_BYTES(strlen(text + HEAD_LEN));
 	if (box_size > SEAL_PLAIN_MAX + OVERHEAD)
 		return ERR_LIMIT;
 	box = mem_alloc(box_size + 1);
-	if (!base64url_decode(text + HEAD_LEN, box, &box_len) || box_len < OVERHEAD)
-		return ERR_SEALED_VALUE_MALFORMED;
 	err = keyring_find(keyring, text + sizeof(FORMAT) - 1, &index);
 	if (err)
 		return err;
+	/* Cut short it may end where no text of base64url does. */
+	if (!base64url_decode(text + HEAD_LEN, box, &box_len) || box_len < OVERHEAD)
+		return ERR_SEALED_VALUE_DAMAGED;
 	plain.len = box_len - OVERHEAD;
 	plain.data = mem_alloc(plain.len + 1);
 	err = decrypt(keyring, index, place, box, box_len, plain.data);

@@ -1,103 +1,174 @@
-"""What is stored is sealed for its row, under SECRET_KEY: what does not open is an error of its own, and stays as it is."""
+"""Stored secrets are sealed: each for its row, under SECRET_KEY, which can be changed while the service serves."""
+
+import subprocess
 
 import pytest
-from support.flow import Browser, begin, connect_fast, expire, register
-from support.hosts import fetch, refused, token_of
+from support import processes
+from support.flow import connect, connect_fast, expire, refused, register, token_row
+from support.hosts import fetch, token_of, two_hosts
 from support.processes import wait_until
 from support.sealing import KEY, SEALS, Seals
+from support.service import PROGRAM, WRAPPER
 
-NEW_KEY = "another-secret-key-of-the-integration-tests"
-ROW = "access_token, refresh_token, is_valid, is_revoked, grant_version, expires_at"
+NEW_KEY = "the-next-secret-key-of-the-integration-tests"
+OLD_KEY = "the-key-of-yesterday-of-the-integration-tests"
+COLUMNS = "access_token, refresh_token, grant_version, is_valid, is_revoked"
 
 
-def connected(service, provider, expires_in=3000):
+def rekey(database, key=NEW_KEY, previous=KEY, *arguments):
+    """token-service rekey with the owner's login, once it has ended."""
+    return subprocess.run(
+        [*WRAPPER, PROGRAM, "rekey", *arguments],
+        env=processes.plain_environment(DATABASE_URL=database.url, DATABASE_ADMIN_URL=database.admin_url,
+                                        SECRET_KEY=key, SECRET_KEY_PREVIOUS=previous),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=processes.seconds(120),
+    )
+
+
+def stored(service, client):
+    """The columns as they are stored."""
+    return service.database.one(f"SELECT {COLUMNS} FROM tokens WHERE client_id = %s", (client["client_id"],))
+
+
+def connected(service, provider, **grant):
     client = register(service, provider)
-    return client, connect_fast(service, provider, client, expires_in=expires_in)
+    return client, connect_fast(service, provider, client, **grant)
 
 
-def stored(service, client, columns=ROW):
-    return service.database.one(f"SELECT {columns} FROM tokens WHERE client_id = %s", (client["client_id"],))
+def spoil(how, value, client):
+    """The sealed value as somebody or something might have left it."""
+    flipped = value[:20] + ("A" if value[20] != "A" else "B") + value[21:]
+    yesterday = Seals(OLD_KEY).grant(client["client_id"], "at", "rt")
+    return {"flipped": flipped, "truncated": value[:-8], "cut to the head": value[:12], "plain": "1//a-plain-token",
+            "key of yesterday": yesterday[0]}[how]
 
 
-def put(service, client, column, value):
-    assert service.database.execute(
-        f"UPDATE tokens SET {column} = %s WHERE client_id = %s", (value, client["client_id"])) == 1
+SPOILT = [("flipped", 500, "sealed_value_damaged"), ("truncated", 500, "sealed_value_damaged"),
+          ("cut to the head", 500, "sealed_value_malformed"), ("plain", 500, "sealed_value_malformed"),
+          ("key of yesterday", 503, "secret_key_unknown")]
 
 
-def flipped(text):
-    """One bit of the ciphertext is another."""
-    other = "B" if text[40] != "B" else "C"
-    return text[:40] + other + text[41:]
-
-
-def cut_short(text):
-    """By a few bytes; whole base64 all the same."""
-    body = text[12:]
-    return text[:12] + body[: (len(body) // 4 - 1) * 4]
-
-
-DAMAGES = {
-    "flipped": (flipped, 500, "sealed_value_damaged"),
-    "cut-short": (cut_short, 500, "sealed_value_damaged"),
-    "nearly-nothing-left": (lambda text: text[:20], 500, "sealed_value_malformed"),
-    "plain": (lambda text: "ya29.plain", 500, "sealed_value_malformed"),
-    "yesterdays-key": (lambda text: text[:3] + "00000000" + text[11:], 503, "secret_key_unknown"),
-}
-
-
-@pytest.mark.parametrize("damage, status, code", DAMAGES.values(), ids=list(DAMAGES))
-@pytest.mark.parametrize("column, life", [("access_token", 3000), ("refresh_token", -10)], ids=["access", "refresh"])
-def test_value_that_does_not_open_is_an_error_and_stays(service, provider, column, life, damage, status, code):
-    """The error says what is wrong with it, nobody asks the provider, nothing of the row is lost; with the right value
-    back everything works."""
-    client, grant = connected(service, provider, life)
-    good = stored(service, client, column)[0]
-    put(service, client, column, damage(good))
-    before = stored(service, client)
+@pytest.mark.parametrize("how, status, code", SPOILT)
+@pytest.mark.parametrize("seconds_left", [3600, 60, -10])
+def test_access_token_that_does_not_open(service, provider, how, status, code, seconds_left):
+    """Its own error, no refresh, nothing written; as it was, it is answered again."""
+    client, grant = connected(service, provider)
+    expire(service, client, seconds_left)
+    good = stored(service, client)
+    service.database.execute("UPDATE tokens SET access_token = %s", (spoil(how, good[0], client),))
+    before = service.database.one("SELECT t::text FROM tokens t")
     refused(fetch(service, client), status, code)
-    assert stored(service, client) == before
-    assert provider.refreshes() == []
-    put(service, client, column, good)
-    service.database.execute("UPDATE tokens SET refresh_retry_at = NULL, refresh_error = NULL")
+    assert service.database.one("SELECT t::text FROM tokens t") == before
+    assert not provider.refreshes()
+    service.database.execute("UPDATE tokens SET access_token = %s", good[:1])
+    expire(service, client, 3600)
+    assert token_of(fetch(service, client)) == grant["access_token"]
+
+
+@pytest.mark.parametrize("how, status, code", SPOILT)
+@pytest.mark.parametrize("column", ["refresh_token", "client_secret"])
+def test_refresh_of_what_does_not_open(service, provider, column, how, status, code):
+    """Its own error, the provider is not asked, the values stay; with the right ones the grant lives."""
+    client, grant = connected(service, provider, expires_in=-10)
+    table, id = ("tokens", "client_id") if column == "refresh_token" else ("clients", "id")
+    (good,) = service.database.one(f"SELECT {column} FROM {table} WHERE {id} = %s", (client["client_id"],))
+    bad = spoil(how, good, client)
+    service.database.execute(f"UPDATE {table} SET {column} = %s", (bad,))
+    refused(fetch(service, client), status, code)
+    assert not provider.refreshes()
+    assert service.database.one(f"SELECT {column} FROM {table}") == (bad,)
+    assert token_row(service, client, "is_valid, is_revoked, refresh_error") == (True, False, code)
+    service.database.execute(f"UPDATE {table} SET {column} = %s", (good,))
+    service.database.execute("UPDATE tokens SET refresh_retry_at = NULL")
     assert provider.works(token_of(fetch(service, client)))
 
 
-@pytest.mark.parametrize("column, life", [("access_token", 3000), ("refresh_token", -10)], ids=["access", "refresh"])
-def test_value_of_another_row_does_not_open(service, provider, column, life):
-    """Whoever can write to the database cannot give one branch the grant of another."""
-    client, _ = connected(service, provider, life)
-    other, _ = connected(service, provider, life)
-    put(service, client, column, stored(service, other, column)[0])
+@pytest.mark.parametrize("column", ["access_token", "refresh_token"])
+def test_value_pasted_from_another_row(service, provider, column):
+    """Whoever writes to the database cannot have one branch answered, or refreshed, with another's grant."""
+    client, _ = connected(service, provider)
+    other, _ = connected(service, provider)
+    if column == "refresh_token":
+        expire(service, client)
+    service.database.execute(
+        f"UPDATE tokens SET {column} = (SELECT {column} FROM tokens WHERE client_id = %s) WHERE client_id = %s",
+        (other["client_id"], client["client_id"]))
     before = stored(service, client)
     refused(fetch(service, client), 500, "sealed_value_damaged")
-    assert stored(service, client) == before and provider.refreshes() == []
+    assert stored(service, client) == before
+    assert not provider.refreshes()
 
 
 def test_access_token_that_still_opens_is_answered_while_the_refresh_token_does_not(service, provider):
     """Inside the buffer, as with any other refresh that fails."""
-    client, grant = connected(service, provider, 120)
-    put(service, client, "refresh_token", flipped(stored(service, client, "refresh_token")[0]))
-    answer = fetch(service, client)
-    assert token_of(answer) == grant["access_token"] and answer.json()["stale"] is True
-    assert fetch(service, client).json()["refresh_error"] == "sealed_value_damaged"
-    assert provider.refreshes() == []
+    client, grant = connected(service, provider, expires_in=120)
+    service.database.execute("UPDATE tokens SET refresh_token = %s", (spoil("flipped", stored(service, client)[1], client),))
+    for _ in range(2):
+        answer = fetch(service, client)
+        assert token_of(answer) == grant["access_token"] and answer.json()["stale"] is True
+    assert answer.json()["refresh_error"] == "sealed_value_damaged"
+    assert not provider.refreshes()
 
 
-def test_host_with_another_key_serves_nothing_and_harms_nothing(make_service, provider):
-    """It says which setting is wrong; the other host goes on, and so does this one with the right key back."""
-    good, wrong = make_service(), make_service({"SECRET_KEY": NEW_KEY})
+def test_dump_holds_nothing_in_plain_text(service, provider):
+    """After the whole flow: no token, no client secret, no verifier of a login under way; nor once the grant waits to be
+    given up at the provider."""
+    oauth, secret = provider.client()
+    client = register(service, client_id=oauth, client_secret=secret)
+    first = connect(service, provider, client).json()["access_token"]
+    expire(service, client)
+    second = token_of(fetch(service, client))
+    access, refresh = token_row(service, client, "access_token, refresh_token")
+    assert (access, first) != (first, second)
+    service.get(f"/oauth/login/{client['client_id']}")
+    (verifier,) = SEALS.verifiers(service.database)
+    dump = service.database.dump()
+    provider.fault("drop", endpoint="revocation", times=None)
+    assert service.post(f"/tokens/{client['branch_identifier']}/revoke").status_code == 200
+    (queued,) = service.database.one("SELECT token FROM revocations")
+    assert SEALS.open("tokens", "refresh_token", client["client_id"], queued) == refresh
+    dump += service.database.dump()
+    assert not [name for name, value in {"secret": secret, "first": first, "second": second, "refresh": refresh,
+                                         "verifier": verifier}.items() if value in dump]
+
+
+def test_wrong_key_at_the_start_is_refused(make_service, provider, service):
+    """One line and exit 2 before any socket is there; the data are untouched, and good with the right key."""
+    client, grant = connected(service, provider)
+    assert fetch(service, client).status_code == 200
+    before = service.database.dump()
+    wrong = make_service({"SECRET_KEY": NEW_KEY}, nginx=False, wait=False)
+    wrong.expected_exit = 2
+    assert wrong.wait_exit() == 2
+    assert len(wrong.stderr().splitlines()) == 1 and "secret_key_unknown" in wrong.stderr(), wrong.stderr()
+    assert not list(wrong.socket_dir.iterdir())
+    assert service.database.dump() == before
+    assert token_of(fetch(service, client)) == grant["access_token"]
+
+
+def reload_and_wait(service, env):
+    """Returns once no worker is left that has the old settings."""
+    old = set(service.worker_pids())
+    service.reload(env)
+    wait_until(lambda: not old & set(service.worker_pids()), 60, "the old workers are gone")
+
+
+def test_wrong_key_by_a_reload_recovers(make_service, provider):
+    """Every call says which setting is wrong until the right key is back; the other host goes on, nothing is lost."""
+    good, wrong = two_hosts(make_service, REFRESHERS="0")
     client, grant = connected(good, provider)
+    assert fetch(good, client).status_code == 200
     before = stored(good, client)
-    for answer in (fetch(wrong, client), wrong.get("/clients"), wrong.post("/tokens/refresh", json={"client_id": client["client_id"]})):
-        body = refused(answer, 503, "secret_key_unknown")
-        assert "SECRET_KEY" in body["message"]
-    assert token_of(fetch(good, client)) == grant["access_token"]
-    assert stored(good, client) == before and provider.refreshes() == []
-    wrong.reload({"SECRET_KEY": None, "SECRET_KEY_PREVIOUS": None})
-    refused(fetch(wrong, client), 503, "secret_key_unknown")
-    wrong.reload({"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY})
-    wait_until(lambda: fetch(wrong, client).status_code == 200, 30, "the key is there")
+    for key in (NEW_KEY, None):
+        reload_and_wait(wrong, {"SECRET_KEY": key})
+        for answer in (fetch(wrong, client), wrong.get("/clients"),
+                       wrong.post("/tokens/refresh", json={"client_id": client["client_id"]})):
+            assert "SECRET_KEY" in refused(answer, 503, "secret_key_unknown")["message"]
+        assert token_of(fetch(good, client)) == grant["access_token"]
+    reload_and_wait(wrong, {"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY})
     assert token_of(fetch(wrong, client)) == grant["access_token"]
+    assert stored(good, client) == before
+    assert not provider.refreshes()
 
 
 def test_new_key_seals_and_the_previous_one_opens(make_service, provider):
@@ -106,37 +177,86 @@ def test_new_key_seals_and_the_previous_one_opens(make_service, provider):
     new = make_service({"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY})
     client, grant = connected(old, provider)
     assert token_of(fetch(new, client)) == grant["access_token"]
-    expire(new, client)
-    token = token_of(fetch(new, client))
-    sealed = stored(new, client, "access_token")[0]
-    assert Seals(NEW_KEY).open("tokens", "access_token", client["client_id"], sealed) == token
-    assert token_of(fetch(old, client)) == token
-    expire(old, client)
-    token = token_of(fetch(old, client))
-    assert SEALS.open("tokens", "access_token", client["client_id"], stored(old, client, "access_token")[0]) == token
-    assert token_of(fetch(new, client)) == token
+    for host, other, seals in ((new, old, Seals(NEW_KEY)), (old, new, SEALS)):
+        expire(host, client)
+        token = token_of(fetch(host, client))
+        sealed, _, *_ = stored(host, client)
+        assert seals.open("tokens", "access_token", client["client_id"], sealed) == token
+        assert token_of(fetch(other, client)) == token
 
 
-def test_whole_flow_stores_no_secret_in_plain_text(service, provider):
-    """Neither the client's secret, nor tokens, nor the verifier of a login under way, nor what is queued to be revoked."""
-    client = register(service, provider)
-    secret = service.database.one("SELECT client_secret FROM clients")[0]
-    secrets = {SEALS.open("clients", "client_secret", client["branch_identifier"], secret)}
-    with Browser(service) as browser:
-        callback = begin(browser, client)
-        secrets |= set(SEALS.verifiers(service.database))
-        in_login = service.database.all("SELECT oauth_states::text FROM oauth_states")
-        assert browser.callback(callback).status_code == 200
-    expire(service, client)
-    secrets |= {token_of(fetch(service, client))}
-    for call in provider.log():
-        secrets |= {call["access_token"], call["new_refresh_token"]} - {None}
-    in_tokens = service.database.all("SELECT tokens::text FROM tokens")
-    provider.fault("drop", endpoint="revocation", times=None)
-    assert service.post(f"/tokens/{client['branch_identifier']}/revoke").status_code == 200
-    rows = service.database.all(
-        "SELECT clients::text FROM clients UNION ALL SELECT tokens::text FROM tokens"
-        " UNION ALL SELECT revocations::text FROM revocations UNION ALL SELECT audit_log::text FROM audit_log")
-    text = str(in_login + in_tokens + rows)
-    assert len(secrets) >= 4 and all(len(each) > 10 for each in secrets)
-    assert not [each for each in secrets if each in text]
+def test_rekey_seals_everything_anew(service, provider):
+    """Every value is under the new key, for its row, with the same content; a second run finds nothing to do."""
+    rows = [connected(service, provider) for _ in range(5)]
+    assert fetch(service, rows[0][0]).status_code == 200  # there is a canary
+    service.get(f"/oauth/login/{rows[0][0]['client_id']}")
+    (verifier,) = SEALS.verifiers(service.database)
+    versions = service.database.all("SELECT grant_version FROM tokens ORDER BY id")
+    done = rekey(service.database, NEW_KEY, KEY, "--batch", "2")
+    assert (done.returncode, done.stdout) == (0, "17 re-sealed, 0 already current, 0 could not be re-sealed\n"), done
+    new = Seals(NEW_KEY)
+    for client, grant in rows:
+        assert new.opened(stored(service, client)[:2], client["client_id"]) == (
+            grant["access_token"], grant["refresh_token"])
+        (sealed,) = service.database.one("SELECT client_secret FROM clients WHERE id = %s", (client["client_id"],))
+        assert new.open("clients", "client_secret", client["branch_identifier"], sealed)
+    assert new.verifiers(service.database) == [verifier]
+    assert service.database.all("SELECT grant_version FROM tokens ORDER BY id") == versions
+    assert f"v1.{SEALS.key_id}." not in service.database.dump()
+    again = rekey(service.database)
+    assert (again.returncode, again.stdout) == (0, "0 re-sealed, 17 already current, 0 could not be re-sealed\n")
+
+
+def test_rekey_leaves_what_does_not_open(service, provider):
+    """It is named, counted and kept; everything else is done."""
+    (bad, _), (good, _) = [connected(service, provider) for _ in range(2)]
+    service.database.execute("UPDATE tokens SET refresh_token = 'v1.00000000.' || repeat('A', 60) WHERE client_id = %s",
+                             (bad["client_id"],))
+    done = rekey(service.database)
+    assert done.returncode == 1 and ", 1 could not be re-sealed" in done.stdout
+    assert "rekey: tokens.refresh_token, row 1: secret_key_unknown; left as it is" in done.stderr
+    assert stored(service, bad)[1] == "v1.00000000." + "A" * 60
+    assert Seals(NEW_KEY).opened(stored(service, good)[:2], good["client_id"])
+
+
+def test_rotation_under_load(make_service, provider):
+    """Two hosts: the new key in PREVIOUS everywhere, swapped, rekey (killed once), the old one removed: no failed call."""
+    hosts = two_hosts(make_service, REFRESHERS="0")
+    clients = [connected(hosts[0], provider)[0] for _ in range(60)]
+    stop = []
+
+    def load(host):
+        made, failed, i = 0, [], 0
+        while not stop:
+            client = clients[i % len(clients)]
+            i += 1
+            response = fetch(host, client) if i % 7 else host.post(
+                "/tokens/refresh", json={"client_id": client["client_id"]})
+            made += 1
+            if response.status_code != 200:
+                failed.append(response.text)
+        return made, failed
+
+    calls = [host.run(load, host) for host in hosts for _ in range(3)]
+    try:
+        for env in ({"SECRET_KEY_PREVIOUS": NEW_KEY}, {"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY}):
+            for host in hosts:
+                reload_and_wait(host, env)
+        environment = processes.plain_environment(
+            DATABASE_URL=hosts[0].database.url, DATABASE_ADMIN_URL=hosts[0].database.admin_url,
+            SECRET_KEY=NEW_KEY, SECRET_KEY_PREVIOUS=KEY)
+        with subprocess.Popen([PROGRAM, "rekey", "--batch", "1"], env=environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as cut_off:
+            cut_off.stderr.readline()
+            cut_off.kill()
+        assert f"v1.{SEALS.key_id}." in hosts[0].database.dump(), "it was killed too late"
+        done = rekey(hosts[0].database)
+        assert done.returncode == 0, done.stderr
+        assert f"v1.{SEALS.key_id}." not in hosts[0].database.dump()
+        for host in hosts:
+            reload_and_wait(host, {"SECRET_KEY_PREVIOUS": None})
+    finally:
+        stop.append(True)
+    results = [call.result(processes.seconds(60)) for call in calls]
+    assert [failed for _, failed in results] == [[]] * len(results)
+    assert min(made for made, _ in results) > 20
