@@ -21,10 +21,6 @@ static int run_serve(const struct arguments *args)
 
 	if (settings_load(args->env_file, stderr, &config))
 		return EXIT_USAGE;
-	if (preflight(&config)) {
-		config_release(&config);
-		return EXIT_USAGE;
-	}
 	if (process_drop_stdin()) {
 		perror("/dev/null");
 		config_release(&config);
@@ -37,10 +33,14 @@ static int run_serve(const struct arguments *args)
 static int run_check_config(const struct arguments *args)
 {
 	struct config config;
+	enum err err;
 
 	if (settings_load(args->env_file, stderr, &config))
 		return EXIT_USAGE;
+	err = args->no_database ? ERR_OK : preflight(&config, NULL);
 	config_release(&config);
+	if (err)
+		return EXIT_USAGE;
 	puts("configuration is good");
 	return 0;
 }
@@ -58,8 +58,10 @@ static const struct command commands[] = {
 	  "database.sock and exchange.sock in DIR (default " SOCKET_DIR ").\n"
 	  "SIGTERM drains and stops; SIGHUP reads FILE again and replaces the workers.\n",
 	  run_serve },
-	{ "check-config", "[--env-file FILE]", "e", NULL,
-	  "Reads the configuration and says what is wrong with it, a line for each fault.\n",
+	{ "check-config", "[--no-database] [--env-file FILE]", "de", NULL,
+	  "Reads the configuration and says what is wrong with it, a line for each fault: that of the\n"
+	  "settings, then that of the database as serve would find it, which is not written to.\n"
+	  "--no-database leaves out the latter.\n",
 	  run_check_config },
 	{ "key create",
 	  "--role admin|fetcher --label TEXT [--branches GLOB] [--expires 90d] [--env-file FILE]",

@@ -12,6 +12,7 @@ static const struct option options[] = {
 	{ "expires", required_argument, NULL, 'x' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "label", required_argument, NULL, 'l' },
+	{ "no-database", no_argument, NULL, 'd' },
 	{ "role", required_argument, NULL, 'r' },
 	{ "socket-dir", required_argument, NULL, 's' },
 	{ 0 },
@@ -25,6 +26,8 @@ static const char **place_of(struct arguments *args, int letter)
 		return &args->branches;
 	case 'n':
 		return &args->batch;
+	case 'd':
+		return &args->no_database;
 	case 'e':
 		return &args->env_file;
 	case 'l':
@@ -74,7 +77,7 @@ static enum err read_arguments(const struct command *command, int argc, char **a
 				command->name, name_of(letter));
 			return ERR_CONFIG;
 		}
-		*place_of(args, letter) = optarg;
+		*place_of(args, letter) = optarg ? optarg : "";
 	}
 	if (optind < argc && command->operand)
 		args->operand = argv[optind++];

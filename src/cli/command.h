@@ -21,6 +21,7 @@ struct arguments {
 	const char *env_file;
 	const char *expires;
 	const char *label;
+	const char *no_database; /* a flag: "" */
 	const char *role;
 	const char *socket_dir;
 	const char *operand; /* what stands by itself */

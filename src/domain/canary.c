@@ -39,6 +39,16 @@ static enum err make_canary(const struct keyring *keyring, struct db *db, int64_
 	return db_exec(db, &query, deadline_ms);
 }
 
+enum err canary_look(void *keyring, struct db *db, int64_t deadline_ms)
+{
+	bool has_table = true;
+	enum err err = open_canary(keyring, db, deadline_ms, &has_table);
+
+	if (!has_table)
+		db_clear_failure(db);
+	return has_table && err != ERR_DB_NO_ROW ? err : ERR_OK;
+}
+
 enum err canary_check(void *keyring, struct db *db, int64_t deadline_ms)
 {
 	bool has_table = true;

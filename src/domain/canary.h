@@ -14,5 +14,7 @@
  * ERR_SEALED_VALUE_DAMAGED, ERR_SEALED_VALUE_MALFORMED, or the database's.
  */
 MUST_CHECK enum err canary_check(void *keyring, struct db *db, int64_t deadline_ms);
+/* The same, and makes none. */
+MUST_CHECK enum err canary_look(void *keyring, struct db *db, int64_t deadline_ms);
 
 #endif

@@ -12,10 +12,10 @@ void health_ask(struct db_query *query)
 
 void readiness_ask(struct db_query *query)
 {
-	schema_query(query, SCHEMA_CHANGE);
+	schema_query(query, SCHEMA_CHANGES);
 }
 
 bool readiness_answer(const struct db_query *query)
 {
-	return !query->err && schema_is_deployed(query);
+	return !query->err && !schema_pending(query);
 }

@@ -57,7 +57,7 @@ static const char *check_email(const char *value, bool production)
 	return NULL;
 }
 
-static const char *check_redirect_uri(const char *value, bool production)
+const char *redirect_uri_fault(const char *value, bool production)
 {
 	CLEANUP(url_release) struct url url = { 0 };
 
@@ -76,7 +76,7 @@ static const char *check_redirect_uri(const char *value, bool production)
 static const struct rule rules[] = {
 	{ "client_id", 255, true, false, NULL, FIELD(client_id) },
 	{ "client_secret", 512, true, true, NULL, FIELD(client_secret) },
-	{ "redirect_uri", 512, true, true, check_redirect_uri, FIELD(redirect_uri) },
+	{ "redirect_uri", 512, true, true, redirect_uri_fault, FIELD(redirect_uri) },
 	{ "branch_id", 255, true, false, check_branch, FIELD(branch_id) },
 	{ "workspace_email", 255, true, true, check_email, FIELD(workspace_email) },
 	{ "workspace_name", 255, false, true, NULL, FIELD(workspace_name) },

@@ -15,6 +15,9 @@ MUST_CHECK enum err client_validate_change(struct json_object *body, bool produc
 					   struct client_fields *ret_fields,
 					   struct problem *problem);
 
+/* NULL, or what is wrong with it: "must …". */
+const char *redirect_uri_fault(const char *value, bool production);
+
 /* C0, DEL or C1. */
 bool has_control_characters(const char *s);
 

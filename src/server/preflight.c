@@ -1,45 +1,66 @@
 #include "server/preflight.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "domain/domain.h"
+#include "domain/preflight.h"
 #include "server/worker.h"
 
 #include "base/banned.h"
 
-static bool is_refusal(enum err err)
+/* The system's resolver keeps no deadline of ours. */
+#define GIVE_UP_S 60
+
+static void tell(const struct log *log, char *warnings)
 {
-	return err == ERR_SECRET_KEY_UNKNOWN || err == ERR_SEALED_VALUE_DAMAGED ||
-	       err == ERR_SEALED_VALUE_MALFORMED;
+	char *save = NULL;
+
+	for (char *line = strtok_r(warnings, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (log)
+			LOG(log, LOG_WARNING, "preflight", LOG_STR("reason", line));
+		else
+			fprintf(stderr, "warning: %s\n", line);
+	}
 }
 
-static int check(const struct config *config)
+static int check(const struct config *config, const struct log *log)
 {
 	struct domain_shared shared = { 0 };
 	struct domain domain;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *warnings = open_memstream(&text, &size);
 	enum err err = domain_init(&domain, config, &shared, false);
 
-	if (!err)
-		err = db_connect(domain.db, clock_monotonic_ms() + DB_CALL_MS);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(GIVE_UP_S);
+	if (!warnings || err)
+		return WORKER_EXIT_FAILED;
+	err = preflight_database(&domain, stderr, warnings);
 	domain_release(&domain);
-	if (!is_refusal(err))
-		return WORKER_EXIT_OK;
-	fprintf(stderr, "SECRET_KEY: does not open what this database holds (%s): %s\n",
-		err_info(err)->code, err_info(err)->message);
-	return WORKER_EXIT_CONFIG;
+	if (!fclose(warnings))
+		tell(log, text);
+	free(text);
+	return err ? WORKER_EXIT_CONFIG : WORKER_EXIT_OK;
 }
 
-enum err preflight(const struct config *config)
+enum err preflight(const struct config *config, const struct log *log)
 {
-	pid_t pid = fork();
 	int status = 0;
+	pid_t pid;
 
+	/* Ignored, as a careless parent may leave it, the child's status would be lost. */
+	signal(SIGCHLD, SIG_DFL);
+	pid = fork();
 	if (!pid)
-		_exit(check(config));
-	/* Without a child there is nobody to ask: the workers' connections do. */
+		_exit(check(config, log));
+	/* Without a child there is nobody to ask: the workers' connections ask for the key. */
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_CONFIG

@@ -8,12 +8,12 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/err.h"
+#include "base/log.h"
 
 /*
- * Does SECRET_KEY open what the database holds? ERR_CONFIG: it does not, and a line on standard
- * error says so. A database that cannot be reached is no reason not to start: its connections are
- * asked the same once there are any.
+ * Is the database one to serve from (domain/preflight.h)? ERR_CONFIG: it is not, and standard error
+ * has a line for each fault. Warnings go to @log; NULL: they are lines of standard error too.
  */
-MUST_CHECK enum err preflight(const struct config *config);
+MUST_CHECK enum err preflight(const struct config *config, const struct log *log);
 
 #endif

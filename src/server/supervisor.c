@@ -14,6 +14,7 @@
 #include "domain/settings.h"
 #include "server/board.h"
 #include "server/listener.h"
+#include "server/preflight.h"
 #include "server/worker.h"
 
 #include "base/banned.h"
@@ -422,7 +423,8 @@ int supervisor_run(struct config *config, const char *env_file, const char *sock
 	block_signals(&sup);
 	make_places(&sup);
 	sup.exit_status = 2;
-	if (!listeners_open(socket_dir, &sup.log, &sup.listeners)) {
+	if (!preflight(&sup.config, &sup.log) &&
+	    !listeners_open(socket_dir, &sup.log, &sup.listeners)) {
 		sup.exit_status = run_workers(&sup);
 		listeners_close(&sup.listeners);
 	}

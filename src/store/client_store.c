@@ -35,6 +35,12 @@ static const struct db_stmt CLIENT_PAGE = {
 	       "ORDER BY c.id LIMIT $3::bigint",
 };
 
+static const struct db_stmt CLIENT_NOT_HTTPS = {
+	.name = "client_not_https", .nparams = 2, .ncols = 2, .effect = DB_READS,
+	.sql = "SELECT id, redirect_uri FROM clients WHERE id > $1 AND redirect_uri NOT ILIKE 'https://%' "
+	       "ORDER BY id LIMIT $2::bigint",
+};
+
 /* The names of the fields that are not what they were, for the audit trail. A secret is sealed anew
  * and cannot be compared. */
 #define CHANGED_FIELDS                                                                            \
@@ -111,6 +117,13 @@ void client_page_query(struct db_query *query, int64_t after, const char *search
 	db_query_init(query, &CLIENT_PAGE);
 	db_query_int(query, after);
 	db_query_text(query, search);
+	db_query_int(query, limit);
+}
+
+void client_not_https_query(struct db_query *query, int64_t after, int limit)
+{
+	db_query_init(query, &CLIENT_NOT_HTTPS);
+	db_query_int(query, after);
 	db_query_int(query, limit);
 }
 

@@ -55,6 +55,9 @@ void client_by_id_query(struct db_query *query, int64_t id);
 /* At most @limit rows with an id above @after, those where a text column contains @search
  * (NULL: all; a LIKE pattern). */
 void client_page_query(struct db_query *query, int64_t after, const char *search, int limit);
+/* At most @limit rows of two columns, id and redirect_uri, with an id above @after: those whose
+ * redirect_uri is not https. */
+void client_not_https_query(struct db_query *query, int64_t after, int limit);
 /* No row or one, as after the change. A new secret ends the backoff of the token's refresh. */
 void client_update_query(struct db_query *query, int64_t id, const struct client_fields *fields,
 			 const struct audit_actor *actor);

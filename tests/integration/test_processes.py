@@ -15,7 +15,7 @@ import pytest
 from support import processes, raw
 from support.flow import Browser, connect_fast, expire, query, register, registration, token_row
 from support.processes import wait_until
-from support.sealing import SEALS
+from support.sealing import KEY, SEALS
 from support.service import PROGRAM, WRAPPER
 
 GOOD_URL = "postgresql://token_service_worker@/token_service?host=/nowhere"
@@ -31,7 +31,7 @@ def run(*arguments, env=None, **options):
 
 
 def check_config(env_file=None, **env):
-    return run("check-config", *(["--env-file", env_file] if env_file else []), env=env)
+    return run("check-config", "--no-database", *(["--env-file", env_file] if env_file else []), env=env)
 
 
 def all_workers(service):
@@ -223,7 +223,7 @@ def test_killed_master_takes_its_workers_along(service, provider):
 def test_second_master_on_the_same_sockets_is_refused(service):
     """It says where and what to do, ends with 2, and takes nothing from the first one."""
     before = all_workers(service)
-    second = run("serve", "--socket-dir", service.socket_dir, env={"DATABASE_URL": GOOD_URL})
+    second = run("serve", "--socket-dir", service.socket_dir, env={"DATABASE_URL": service.database.url, "SECRET_KEY": KEY})
     assert second.returncode == 2
     [line] = second.stderr.splitlines()
     assert str(service.socket_dir) in line and "--socket-dir" in line
@@ -235,7 +235,8 @@ def test_socket_directory_that_cannot_be_used_is_refused(tmp_path):
     """Missing parent, a file in its place, too long for a socket: a line that names it, and exit 2."""
     (tmp_path / "file").write_text("")
     for directory in (tmp_path / "no" / "parent", tmp_path / "file", tmp_path / ("x" * 120)):
-        done = run("serve", "--socket-dir", directory, env={"DATABASE_URL": GOOD_URL})
+        # The database that is away is a warning before it.
+        done = run("serve", "--socket-dir", directory, env={"DATABASE_URL": GOOD_URL, "LOG_LEVEL": "ERROR"})
         assert done.returncode == 2, directory
         assert str(directory) in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 
@@ -557,6 +558,7 @@ def test_help_of_every_command():
 WRONG_USAGE = [
     [], ["no-such-command"], ["--no-such-option"], ["serve", "--no-such-option"], ["serve", "--env-file"],
     ["serve", "--socket-dir"], ["serve", "surprise"], ["check-config", "--socket-dir", "/tmp"], ["check-config", "x"],
+    ["serve", "--no-database"], ["check-config", "--no-database=x"],
     ["version", "--env-file", "x"], ["version", "x"], ["serve", "-x"], [""], ["SERVE"],
 ]
 

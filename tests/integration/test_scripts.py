@@ -450,6 +450,27 @@ def test_run_uses_the_callers_database(run, make_database, directory):
     assert running.stop() == 0
 
 
+def test_run_in_production_migrates_before_it_looks(run, make_database):
+    """A database without tables is no fault yet; one that production does not take ends the run with its line and 2."""
+    database = make_database(migrated=False)
+    settings = {"ENVIRONMENT": "production", "SECRET_KEY": "Zc5v8QpXr1LmYt6KwJb9Ns4Hd0GfEa7u-of-a-run",
+                "DATABASE_URL": database.url, "DATABASE_ADMIN_URL": database.admin_url}
+    port = processes.free_port()
+    running = run("--port", port, **settings)
+    if os.geteuid() == 0:  # whom production refuses, but only once the database is ready
+        assert running.wait() == 1 and "must not run as root" in running.output()
+    else:
+        running.wait_until_ready(port)
+        assert running.stop() == 0
+    assert "pending" not in running.output() and set(TABLES) <= set(tables(database))
+    database.execute(
+        "INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, workspace_email)"
+        " VALUES ('a', 'b', 'http://tokens.example.test/auth/callback', 'c', 'e@example.test')")
+    refused = run("--port", port, **settings)
+    assert refused.wait() == 2
+    assert refused.output().count("redirect_uri of client 1 must be https") == 1
+
+
 @pytest.mark.parametrize("private", [True, False], ids=["private-database", "callers-database"])
 def test_helpers_of_a_run_do_not_inherit_its_secrets(run, make_database, private):
     """nginx, PostgreSQL and the provider have neither the key nor the database's password in their environment."""
