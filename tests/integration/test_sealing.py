@@ -1,9 +1,11 @@
 """Stored secrets are sealed: each for its row, under SECRET_KEY, which can be changed while the service serves."""
 
+import collections
 import subprocess
+import threading
 
 import pytest
-from support import processes
+from support import keys, processes, trouble
 from support.flow import connect, connect_fast, expire, refused, register, token_row
 from support.hosts import fetch, token_of, two_hosts
 from support.processes import wait_until
@@ -15,12 +17,15 @@ OLD_KEY = "the-key-of-yesterday-of-the-integration-tests"
 COLUMNS = "access_token, refresh_token, grant_version, is_valid, is_revoked"
 
 
+def rekey_environment(database, key, previous):
+    return processes.plain_environment(DATABASE_URL=database.url, DATABASE_ADMIN_URL=database.admin_url, SECRET_KEY=key,
+                                       SECRET_KEY_PREVIOUS=previous)
+
+
 def rekey(database, key=NEW_KEY, previous=KEY, *arguments):
     """token-service rekey with the owner's login, once it has ended."""
     return subprocess.run(
-        [*WRAPPER, PROGRAM, "rekey", *arguments],
-        env=processes.plain_environment(DATABASE_URL=database.url, DATABASE_ADMIN_URL=database.admin_url,
-                                        SECRET_KEY=key, SECRET_KEY_PREVIOUS=previous),
+        [*WRAPPER, PROGRAM, "rekey", *arguments], env=rekey_environment(database, key, previous),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=processes.seconds(120),
     )
 
@@ -219,44 +224,68 @@ def test_rekey_leaves_what_does_not_open(service, provider):
     assert Seals(NEW_KEY).opened(stored(service, good)[:2], good["client_id"])
 
 
+class Callers:
+    """A call of any of the hosts, mostly a read and now and then a forced refresh, with the key that is in use."""
+
+    def __init__(self, hosts, clients, key):
+        self._hosts, self._clients, self._key = hosts, clients, key
+        self._under_way = collections.Counter()
+        self._lock = threading.Lock()
+        self.made = collections.Counter()  # by key
+
+    def __call__(self, number):
+        host, client = self._hosts[number % len(self._hosts)], self._clients[number % len(self._clients)]
+        with self._lock:
+            key = self._key
+            self._under_way[key] += 1
+        try:
+            if number % 7:
+                return host.get(f"/tokens/{client['branch_identifier']}", headers=keys.bearer(key))
+            return host.post("/tokens/refresh", json={"client_id": client["client_id"]}, headers=keys.bearer(key))
+        finally:
+            with self._lock:
+                self._under_way[key] -= 1
+                self.made[key] += 1
+
+    def change(self, key):
+        """Returns once no call with the old key is under way."""
+        with self._lock:
+            old, self._key = self._key, key
+        wait_until(lambda: not self._under_way[old], 60, "the last call with the old key")
+
+
 def test_rotation_under_load(make_service, provider):
-    """Two hosts: the new key in PREVIOUS everywhere, swapped, rekey (killed once), the old one removed: no failed call."""
-    hosts = two_hosts(make_service, REFRESHERS="0")
-    clients = [connected(hosts[0], provider)[0] for _ in range(60)]
-    stop = []
-
-    def load(host):
-        made, failed, i = 0, [], 0
-        while not stop:
-            client = clients[i % len(clients)]
-            i += 1
-            response = fetch(host, client) if i % 7 else host.post(
-                "/tokens/refresh", json={"client_id": client["client_id"]})
-            made += 1
-            if response.status_code != 200:
-                failed.append(response.text)
-        return made, failed
-
-    calls = [host.run(load, host) for host in hosts for _ in range(3)]
-    try:
+    """Two hosts, and callers who never stop: the new SECRET_KEY in PREVIOUS everywhere, swapped, rekey (killed once), the old
+    one removed; a new API key, the old one revoked: not one call fails."""
+    hosts = two_hosts(make_service, REFRESHERS="0", **keys.REQUIRED)
+    database = hosts[0].database
+    with keys.acting(hosts[0], keys.create(database, "admin")):
+        clients = [connected(hosts[0], provider)[0] for _ in range(60)]
+    old_key = keys.create(database, "fetcher")
+    callers = Callers(hosts, clients, old_key)
+    with trouble.Load(callers, threads=6) as load:
+        load.wait_for(30)
         for env in ({"SECRET_KEY_PREVIOUS": NEW_KEY}, {"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY}):
             for host in hosts:
                 reload_and_wait(host, env)
-        environment = processes.plain_environment(
-            DATABASE_URL=hosts[0].database.url, DATABASE_ADMIN_URL=hosts[0].database.admin_url,
-            SECRET_KEY=NEW_KEY, SECRET_KEY_PREVIOUS=KEY)
-        with subprocess.Popen([PROGRAM, "rekey", "--batch", "1"], env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as cut_off:
+        with subprocess.Popen([PROGRAM, "rekey", "--batch", "1"], env=rekey_environment(database, NEW_KEY, KEY),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as cut_off:
             cut_off.stderr.readline()
             cut_off.kill()
-        assert f"v1.{SEALS.key_id}." in hosts[0].database.dump(), "it was killed too late"
-        done = rekey(hosts[0].database)
+        assert f"v1.{SEALS.key_id}." in database.dump(), "it was killed too late"
+        done = rekey(database)
         assert done.returncode == 0, done.stderr
-        assert f"v1.{SEALS.key_id}." not in hosts[0].database.dump()
+        assert f"v1.{SEALS.key_id}." not in database.dump()
         for host in hosts:
             reload_and_wait(host, {"SECRET_KEY_PREVIOUS": None})
-    finally:
-        stop.append(True)
-    results = [call.result(processes.seconds(60)) for call in calls]
-    assert [failed for _, failed in results] == [[]] * len(results)
-    assert min(made for made, _ in results) > 20
+        load.wait_for(30)
+        new_key = keys.create(database, "fetcher")
+        callers.change(new_key)
+        keys.revoke(database, old_key)
+        load.wait_for(60)
+    assert load.faults == []
+    assert [response.text for _, _, response in load.answers if response.status_code != 200] == []
+    assert callers.made[old_key] > 100 and callers.made[new_key] >= 60
+    for host in hosts:
+        assert host.get(f"/tokens/{clients[0]['branch_identifier']}", headers=keys.bearer(old_key)).status_code == 401
+        assert not host.log_events("worker failed", "worker killed")
