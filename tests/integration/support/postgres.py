@@ -78,6 +78,15 @@ class Database:
         rows = [self.all(f'SELECT t::text FROM "{table}" t') for (table,) in tables]
         return "\n".join(text for table in rows for (text,) in table)
 
+    def pg_dump(self):
+        """What a backup holds."""
+        done = subprocess.run(
+            [_programs() / "pg_dump", "--dbname", self.cluster.url("postgres", self.name)], env=processes.plain_environment(),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def migrate(self, *arguments):
         """scripts/migrate with the owner's login; its output."""
         done = subprocess.run(
