@@ -1,20 +1,35 @@
 #include "http/connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <fcgiapp.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/arrival.h"
 
 #include "base/banned.h"
 
+/* Longer than any request that nginx sends without a large body: what is longer is begun to be read
+ * before it is whole. Shorter than what a socket takes without a reader. */
+#define PEEK_MAX 65536
+/* How soon to look again at a request of which a part is there: the kernel tells of every byte. */
+#define PART_MS 5
+
+/* How long nginx, which reads at once, may leave a full socket unread. */
+#define SEND_MS 1000
+
 struct http_connection {
+	int listen_fd;
 	FCGX_Request fcgi;
+	int64_t owing_since_ms; /* monotonic; since when the peer owes a request; 0: it does not */
+	bool is_part;           /* of a request, when it was looked at last */
 	struct http_request request;
 };
 
@@ -32,8 +47,10 @@ struct http_connection *http_connection_new(int listen_fd)
 {
 	struct http_connection *conn = mem_alloc(sizeof(*conn));
 
-	/* Cannot fail: it only fills the struct. */
-	FCGX_InitRequest(&conn->fcgi, listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
+	conn->listen_fd = listen_fd;
+	/* Cannot fail: it only fills the struct. It gets no listener, for it would wait for what a
+	 * peer sends, two seconds, with everybody else waiting too. */
+	FCGX_InitRequest(&conn->fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR);
 	conn->fcgi.ipcFd = -1;
 	strbuf_init(&conn->request.body, HTTP_BODY_MAX);
 	return conn;
@@ -66,6 +83,93 @@ void http_connection_close(struct http_connection *conn)
 	FCGX_Free(&conn->fcgi, 1);
 	conn->fcgi.ipcFd = -1;
 	strbuf_reset(&conn->request.body);
+}
+
+/* Without libfcgi's waiting for the peer to close, too: there is nothing that it should read. */
+static void drop(struct http_connection *conn)
+{
+	conn->fcgi.detached = 1;
+	http_connection_close(conn);
+}
+
+static void set_timeout(int fd, int option, int ms)
+{
+	struct timeval timeout = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof(timeout));
+}
+
+enum err http_connection_open(struct http_connection *conn)
+{
+	int fd = accept4(conn->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return ERR_AGAIN;
+	/* Of a single read or write, which libfcgi takes for the peer's end. */
+	set_timeout(fd, SO_RCVTIMEO, HTTP_ARRIVAL_MS);
+	set_timeout(fd, SO_SNDTIMEO, SEND_MS);
+	conn->fcgi.ipcFd = fd;
+	conn->owing_since_ms = clock_monotonic_ms();
+	conn->is_part = false;
+	return ERR_OK;
+}
+
+/* Will nothing come any more? */
+static bool has_peer_ended(const struct http_connection *conn)
+{
+	struct pollfd fd = { .fd = conn->fcgi.ipcFd, .events = POLLRDHUP };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+static enum http_arrival look(const struct http_connection *conn)
+{
+	unsigned char bytes[PEEK_MAX];
+	ssize_t n = recv(conn->fcgi.ipcFd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	bool whole;
+
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? HTTP_NOTHING : HTTP_GONE;
+	whole = n == sizeof(bytes) || arrival_is_whole(bytes, (size_t)n);
+	explicit_bzero(bytes, (size_t)n);
+	return whole || has_peer_ended(conn) ? HTTP_WHOLE : HTTP_PART;
+}
+
+enum http_arrival http_connection_arrival(struct http_connection *conn)
+{
+	enum http_arrival arrival = look(conn);
+	int64_t now = clock_monotonic_ms();
+
+	if (arrival == HTTP_PART && !conn->owing_since_ms)
+		conn->owing_since_ms = now;
+	conn->is_part = arrival == HTTP_PART;
+	if (arrival == HTTP_GONE || (arrival != HTTP_WHOLE && conn->owing_since_ms &&
+				     now - conn->owing_since_ms > HTTP_ARRIVAL_MS)) {
+		drop(conn);
+		return HTTP_GONE;
+	}
+	return arrival;
+}
+
+bool http_connection_owes(const struct http_connection *conn)
+{
+	return conn->fcgi.ipcFd >= 0 && conn->owing_since_ms;
+}
+
+struct pollfd http_connection_watch(const struct http_connection *conn, int *timeout_ms)
+{
+	int64_t left;
+
+	if (http_connection_owes(conn)) {
+		left = conn->is_part ? PART_MS
+				     : clock_left_ms(conn->owing_since_ms + HTTP_ARRIVAL_MS) + 1;
+		if (*timeout_ms < 0 || left < *timeout_ms)
+			*timeout_ms = (int)left;
+	}
+	return (struct pollfd){
+		.fd = conn->fcgi.ipcFd,
+		.events = conn->is_part ? POLLRDHUP : POLLIN,
+	};
 }
 
 static const char *param(const struct http_connection *conn, const char *name)
@@ -120,13 +224,15 @@ static bool read_body(struct http_connection *conn)
 	return FCGX_GetError(conn->fcgi.in) == 0;
 }
 
-enum err http_connection_accept(struct http_connection *conn)
+enum err http_connection_read(struct http_connection *conn)
 {
 	struct http_request *req = &conn->request;
 
-	/* A kept socket that fails is closed by libfcgi, which then tries the listener. */
+	conn->owing_since_ms = 0;
+	/* libfcgi ends the request before, and would end its socket as well. */
+	conn->fcgi.keepConnection = 1;
 	if (FCGX_Accept_r(&conn->fcgi) < 0)
-		return ERR_AGAIN;
+		return ERR_CLOSED;
 	if (!read_body(conn)) {
 		http_connection_close(conn);
 		return ERR_CLOSED;
@@ -195,6 +301,9 @@ void http_connection_reply(struct http_connection *conn, const struct http_reply
 	FCGX_PutStr("\r\n", 2, out);
 	if (reply->content_type)
 		FCGX_PutStr(reply->body.data, (int)reply->body.len, out);
+	/* What else libfcgi would try to write at the end is not waited for a second time. */
+	if (FCGX_GetError(out))
+		shutdown(conn->fcgi.ipcFd, SHUT_RDWR);
 	if (!keep)
 		conn->fcgi.keepConnection = 0;
 	FCGX_Finish_r(&conn->fcgi);

@@ -93,14 +93,14 @@ static enum err ask(struct call *call)
 	return ERR_OK;
 }
 
-/* Reads one request from @lane and asks its question; what needs no database is answered. */
-static enum err begin(struct database_loop *loop, struct lane *lane)
+/* Reads the request at @lane and asks its question; what needs no database is answered. */
+static void begin(struct database_loop *loop, struct lane *lane)
 {
 	struct call *call = lane->call;
-	enum err err = http_connection_accept(lane->conn);
+	enum err err = http_connection_read(lane->conn);
 
 	if (err)
-		return err;
+		return;
 	call_begin(call, http_connection_request(lane->conn));
 	lane->key = NULL;
 	lane->err = routes_find(call);
@@ -112,20 +112,20 @@ static enum err begin(struct database_loop *loop, struct lane *lane)
 	lane->asked = !err && (lane->key || (!lane->err && call->query.stmt));
 	if (!lane->asked)
 		reply(loop, lane, err ? err : lane->err);
-	return ERR_OK;
+}
+
+/* Only what is there whole is read: a slow peer is waited for by nobody else. */
+static void begin_if_whole(struct database_loop *loop, struct lane *lane)
+{
+	if (http_connection_arrival(lane->conn) == HTTP_WHOLE)
+		begin(loop, lane);
 }
 
 static void begin_kept(struct database_loop *loop)
 {
 	for (size_t i = 0; i < CONNECTIONS; i++) {
-		struct lane *lane = &loop->lanes[i];
-
-		if (!loop->fds[i].revents)
-			continue;
-		if (http_connection_peer_closed(lane->conn))
-			http_connection_close(lane->conn);
-		else
-			(void)!begin(loop, lane); /* what went away meanwhile is closed */
+		if (loop->fds[i].revents || http_connection_owes(loop->lanes[i].conn))
+			begin_if_whole(loop, &loop->lanes[i]);
 	}
 }
 
@@ -134,9 +134,11 @@ static void begin_new(struct database_loop *loop)
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct lane *lane = &loop->lanes[i];
 
-		if (http_connection_fd(lane->conn) < 0 && !lane->asked &&
-		    begin(loop, lane) == ERR_AGAIN)
+		if (http_connection_fd(lane->conn) >= 0 || lane->asked)
+			continue;
+		if (http_connection_open(lane->conn))
 			return;
+		begin_if_whole(loop, lane);
 	}
 }
 
@@ -219,16 +221,16 @@ static void note_keys(struct database_loop *loop)
 	loop->nkeys = 0;
 }
 
-/* Fills loop->fds: the kept connections, then the listener, then the database. */
-static void watch(struct database_loop *loop)
+/* Fills loop->fds: the connections, then the listener, then the database. Returns how long to wait,
+ * milliseconds, -1: for ever. */
+static int watch(struct database_loop *loop)
 {
+	int timeout_ms = loop->stop_at_ms ? clock_left_ms(loop->stop_at_ms) : -1;
 	bool room = false;
 
 	for (size_t i = 0; i < CONNECTIONS; i++) {
-		int fd = http_connection_fd(loop->lanes[i].conn);
-
-		room |= fd < 0;
-		loop->fds[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+		loop->fds[i] = http_connection_watch(loop->lanes[i].conn, &timeout_ms);
+		room |= loop->fds[i].fd < 0;
 	}
 	loop->fds[CONNECTIONS] = (struct pollfd){
 		.fd = room && !loop->stop_at_ms ? loop->worker->listen_fd : -1,
@@ -238,6 +240,7 @@ static void watch(struct database_loop *loop)
 		.fd = db_fd(loop->worker->domain.db),
 		.events = POLLIN,
 	};
+	return timeout_ms;
 }
 
 static bool has_kept(const struct database_loop *loop)
@@ -265,9 +268,9 @@ void worker_database_loop(struct worker *worker)
 
 	loop_init(loop, worker);
 	while (!is_drained(loop)) {
-		watch(loop);
-		if (worker_poll(loop->fds, CONNECTIONS + 2,
-				loop->stop_at_ms ? clock_left_ms(loop->stop_at_ms) : -1) <= 0)
+		int timeout_ms = watch(loop);
+
+		if (worker_poll(loop->fds, CONNECTIONS + 2, timeout_ms) < 0)
 			continue;
 		if (loop->fds[CONNECTIONS + 1].revents)
 			db_check(worker->domain.db);

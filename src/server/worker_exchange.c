@@ -72,6 +72,22 @@ static void serve(struct worker *worker, struct http_connection *conn, struct ca
 	call_end(call);
 }
 
+/* Waits for the whole request, HTTP_ARRIVAL_MS at most, and reads it. */
+static bool receive(struct http_connection *conn)
+{
+	enum http_arrival arrival;
+
+	if (http_connection_open(conn))
+		return false;
+	while ((arrival = http_connection_arrival(conn)) == HTTP_NOTHING || arrival == HTTP_PART) {
+		int timeout_ms = -1;
+		struct pollfd fd = http_connection_watch(conn, &timeout_ms);
+
+		poll(&fd, 1, timeout_ms);
+	}
+	return arrival == HTTP_WHOLE && !http_connection_read(conn);
+}
+
 void worker_exchange_loop(struct worker *worker)
 {
 	struct http_connection *conn = http_connection_new(worker->listen_fd);
@@ -92,8 +108,10 @@ void worker_exchange_loop(struct worker *worker)
 			continue;
 		/* Busy before it is accepted: the database pool must not count on this worker. */
 		worker_busy(worker, worker_exchange_ms(worker));
-		if (!http_connection_accept(conn))
+		if (receive(conn)) {
+			worker_busy(worker, worker_exchange_ms(worker));
 			serve(worker, conn, call);
+		}
 		worker_idle(worker);
 	}
 	call_free(call);

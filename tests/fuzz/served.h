@@ -167,11 +167,15 @@ static inline void served_take(struct served *served, const void *data, size_t s
 	FUZZ_CHECK(send(served->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size);
 	FUZZ_CHECK(!shutdown(served->fd, SHUT_WR));
 	FUZZ_CHECK(!pthread_create(&reader, NULL, served_read, served));
+	FUZZ_CHECK(!http_connection_open(served->conn));
 	if (!setjmp(served_gave_up)) {
-		do {
-			if (!http_connection_accept(served->conn))
+		/* Nothing more will come. */
+		while (http_connection_arrival(served->conn) == HTTP_WHOLE) {
+			if (!http_connection_read(served->conn))
 				served_serve(served);
-		} while (http_connection_fd(served->conn) >= 0);
+			if (http_connection_fd(served->conn) < 0)
+				break;
+		}
 	}
 	http_connection_close(served->conn);
 	FUZZ_CHECK(!pthread_join(reader, NULL));

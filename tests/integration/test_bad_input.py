@@ -748,61 +748,6 @@ def test_exchange_pool_runs_only_what_is_its_own(same_workers):
         assert b"Status: 404" in fastcgi(same_workers, "exchange", raw.fastcgi_request(method, path, body)), path
 
 
-ONE_OF_EACH = {"DATABASE_WORKERS": "1", "EXCHANGE_WORKERS": "1", "REFRESHERS": "0", "GOOGLE_TIMEOUT_MS": "500"}
-
-
-def assert_both_pools_serve(service, client):
-    path = f"/tokens/{client['branch_identifier']}"
-    wait_until(lambda: service.get(path).status_code == 200, 60, "the database pool serves")
-    body = {"client_id": client["client_id"]}
-    wait_until(lambda: service.post("/tokens/refresh", json=body).status_code == 200, 60, "the exchange pool serves")
-
-
-def test_peers_that_stop_in_the_middle_cost_a_worker_only_until_its_deadline(make_service, provider):
-    """Somebody begins a request on the sockets and says nothing more: the workers that wait for it are replaced."""
-    service = make_service(ONE_OF_EACH)
-    client = register(service, provider)
-    connect_fast(service, provider, client)
-    all_workers(service)
-    before = {pid for pool in POOLS for pid in service.worker_pids(pool)}
-    peers = [raw.connect(service, pool) for pool in POOLS]
-    for peer in peers:
-        peer.sendall(raw.begin() + raw.record(raw.PARAMS)[:4])
-    wait_until(lambda: before.isdisjoint(service.worker_pids()) and all_workers(service), 60, "both are replaced")
-    assert {event["pid"] for event in service.log_events("worker past its deadline")} == before
-    assert_both_pools_serve(service, client)
-    for peer in peers:
-        assert raw.drain(peer) == b""
-        peer.close()
-
-
-def test_peers_that_say_nothing_cost_no_worker(make_service, provider):
-    """A connection without a request is not waited for, on either socket."""
-    service = make_service(ONE_OF_EACH)
-    client = register(service, provider)
-    connect_fast(service, provider, client)
-    before = all_workers(service)
-    peers = [raw.connect(service, pool) for pool in POOLS for _ in range(2)]
-    assert_both_pools_serve(service, client)
-    assert service.worker_pids() == before
-    assert not service.log_events("worker past its deadline")
-    for peer in peers:
-        peer.close()
-
-
-def test_peer_that_stops_in_the_middle_delays_nobody_while_there_is_another_worker(make_service, provider):
-    """Of two exchange workers one waits for the peer, far from its deadline: the other one serves every call."""
-    service = make_service({"EXCHANGE_WORKERS": "2", "GOOGLE_TIMEOUT_MS": "60000"})
-    client = register(service, provider)
-    connect_fast(service, provider, client)
-    before = all_workers(service)
-    with contextlib.closing(raw.connect(service, "exchange")) as peer:
-        peer.sendall(raw.begin())
-        for _ in range(5):
-            assert service.post("/tokens/refresh", json={"client_id": client["client_id"]}).status_code == 200
-    assert service.worker_pids() == before
-
-
 # --- random mutations -------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Bytes as they are: requests that no HTTP library would send, and FastCGI records past nginx."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from . import processes
 
 BEGIN_REQUEST, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES = range(1, 10)
+POOLS = ["database", "exchange"]
 
 
 class Answer:
@@ -96,3 +98,12 @@ def drain(connection):
     except ConnectionError:
         pass
     return received
+
+
+def fastcgi(service, pool, data):
+    """What comes back for these bytes, after which nothing more is sent."""
+    with contextlib.closing(connect(service, pool)) as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(data)
+            connection.shutdown(1)
+        return drain(connection)
