@@ -14,9 +14,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support import processes  # noqa: E402
+from support.answers import all_workers  # noqa: E402
 from support.postgres import Cluster  # noqa: E402
 from support.provider import Provider  # noqa: E402
 from support.service import PROGRAM, Service  # noqa: E402
+from support.site import Authority, Site  # noqa: E402
 
 
 def pytest_configure(config):
@@ -104,3 +106,39 @@ def make_service(database, provider):
 def service(make_service):
     """A running Service with a fresh database and the contract's defaults, pointed at the provider."""
     return make_service()
+
+
+@pytest.fixture
+def same_workers(service):
+    """Fails when a worker has ended by the end of the test."""
+    before = all_workers(service)
+    yield service
+    assert service.get("/health").status_code == 200
+    assert service.post("/tokens/refresh", json={"branch_id": "nobody"}).status_code == 404
+    assert service.worker_pids() == before, service.stderr()[-3000:]
+    assert not service.log_events("worker killed", "worker failed", "worker past its deadline")
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def make_site(make_service, authority):
+    """A function that starts a Site in front of a service of its own; options: those of scripts/render-nginx."""
+    made = []
+
+    def make(env=None, authority=authority, **options):
+        service = make_service(env=env, nginx=False)
+        made.append(Site(service, authority, **{name.replace("_", "-"): value for name, value in options.items()}))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.close()
+
+
+@pytest.fixture
+def site(make_site):
+    return make_site()

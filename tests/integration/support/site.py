@@ -1,6 +1,7 @@
 """The production site: an nginx that speaks TLS in front of a service, and the authority that signed for it."""
 
 import contextlib
+import http.client
 import json
 import os
 import pwd
@@ -11,10 +12,19 @@ import subprocess
 import httpx
 
 from . import processes
+from .processes import wait_until
 from .service import Nginx, no_cookies
 
 NAME = "tokens.example.test"
 PROXY = "127.0.0.2"  # another peer of loopback: the trusted proxy, where a test wants one
+SECURITY_HEADERS = {
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+STRICT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 def openssl(*arguments, **options):
@@ -112,3 +122,35 @@ class Site:
     def close(self):
         self._clients.close()
         self.nginx.stop()
+
+
+def assert_json_error(response, status, code):
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/json"), response.text
+    body = response.json()
+    assert (body["success"], body["error"]) == (False, code)
+    assert body["request_id"] == response.headers["x-request-id"]
+
+
+def assert_security_headers(response):
+    """Each there, and once."""
+    for name, value in SECURITY_HEADERS.items():
+        assert response.headers.get_list(name) == [value], (name, response.headers)
+    assert len(response.headers.get_list("content-security-policy")) == 1, response.headers
+
+
+def answer_to(connection, request):
+    """Sends the bytes, reads the answer: (status, body)."""
+    connection.sendall(request)
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return response.status, response.read().decode()
+
+
+def logged(site, number, **fields):
+    """The lines of nginx's access log with these values, once there are this many: exactly as many."""
+    def lines():
+        return [line for line in site.access_log() if fields.items() <= line.items()]
+
+    wait_until(lambda: len(lines()) >= number, what=f"{number} lines of the log with {fields}")
+    assert len(lines()) == number, lines()
+    return lines()
