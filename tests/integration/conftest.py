@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support import processes  # noqa: E402
 from support.answers import all_workers  # noqa: E402
+from support.browser import browser  # noqa: E402
 from support.postgres import Cluster  # noqa: E402
 from support.provider import Provider  # noqa: E402
 from support.service import PROGRAM, Service  # noqa: E402
@@ -142,3 +143,10 @@ def make_site(make_service, authority):
 @pytest.fixture
 def site(make_site):
     return make_site()
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """A Page in a real browser."""
+    with browser(monkeypatch) as page:
+        yield page

@@ -13,7 +13,7 @@ import subprocess
 
 import httpx
 
-from . import confined, processes, sealing
+from . import confined, openapi, processes, sealing
 from .processes import wait_until
 
 PROGRAM = os.environ.get("TOKEN_SERVICE_PROGRAM") or str(processes.ROOT / "build/token-service")
@@ -99,6 +99,7 @@ class Service:
         self.expected_exit = 0  # what the fixture wants to see; None: anything
         self.process = self.nginx = self.client = None
         self._executor = None
+        self.document = openapi.Watch()
         self._env = {**DEFAULTS, "DATABASE_URL": database.url, **env}
         if self._env.get("ENVIRONMENT") == "production":
             self._become_other_user()
@@ -159,6 +160,7 @@ class Service:
         self.client = httpx.Client(
             base_url=self.url, follow_redirects=False, trust_env=False, limits=limits,
             timeout=processes.seconds(60), cookies=no_cookies(), headers={"Accept": "application/json"},
+            event_hooks={"response": [self.document]},
         )
         self._executor = concurrent.futures.ThreadPoolExecutor(CALLS_AT_ONCE)
 
@@ -269,6 +271,7 @@ class Service:
             if self.expected_exit is not None and status != self.expected_exit:
                 faults.append(f"the master ended with {status} instead of {self.expected_exit}")
             faults += self._end_workers()
+        faults += [f"not as in openapi.json: {fault}" for fault in self.document.said()]
         report = REPORT.search(self.stderr())
         if report:
             faults.append(f"a report of {report[0]!r}")

@@ -1,0 +1,112 @@
+"""The documents: openapi.json, and the pages that show it, under the policy that nginx sends with them."""
+
+import re
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from support.openapi import DOCUMENT
+from support.processes import ROOT
+
+STATIC = ROOT / "nginx/static"
+FILES = {
+    "/openapi.json": ("application/json", STATIC / "openapi.json"),
+    "/docs": ("text/html; charset=utf-8", STATIC / "docs.html"),
+    "/redoc": ("text/html; charset=utf-8", STATIC / "redoc.html"),
+    "/static/docs.js": ("text/javascript; charset=utf-8", STATIC / "docs.js"),
+    "/static/redoc.js": ("text/javascript; charset=utf-8", STATIC / "redoc.js"),
+    "/static/redoc.css": ("text/css; charset=utf-8", STATIC / "redoc.css"),
+    "/static/swagger-ui.css": ("text/css; charset=utf-8", STATIC / "node_modules/swagger-ui-dist/swagger-ui.css"),
+    "/static/swagger-ui-bundle.js": (
+        "text/javascript; charset=utf-8", STATIC / "node_modules/swagger-ui-dist/swagger-ui-bundle.js"),
+    "/static/redoc.standalone.js": (
+        "text/javascript; charset=utf-8", STATIC / "node_modules/redoc/bundles/redoc.standalone.js"),
+}
+# ReDoc's footer has its maker's logo; the policy keeps the browser from asking for it.
+LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"
+SUMMARIES = [
+    operation["summary"] for item in DOCUMENT["paths"].values() for operation in item.values() if "summary" in operation
+]
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_file_is_served_as_it_is(service, path):
+    """Each file: its bytes, its type, nothing that a browser may not do; asked again, it is not sent again."""
+    media_type, file = FILES[path]
+    answer = service.get(path)
+    assert answer.status_code == 200
+    assert answer.content == file.read_bytes()
+    assert answer.headers["Content-Type"] == media_type
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Request-Id"]
+    again = service.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert again.content == b""
+
+
+def test_documents_need_no_key(make_service):
+    service = make_service({"API_AUTH": "required"})
+    assert service.get("/clients").status_code == 401
+    for path in FILES:
+        assert service.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/docs/x", "/static/", "/static/package.json", "/static/../openapi.json.bak",
+                                  "/static/node_modules/redoc/package.json", "/openapi.json/"])
+def test_nothing_else_is_served(service, path):
+    answer = service.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "not_found"
+
+
+def test_documents_take_get_alone(service):
+    answer = service.post("/openapi.json", json={})
+    assert answer.status_code == 405
+    assert answer.json()["error"] == "method_not_allowed"
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
+def test_documents_are_at_the_path_prefix(make_service):
+    service = make_service(nginx=False)
+    service.start_nginx(options={"path-prefix": "/tokens-api"})
+    page = service.get("/tokens-api/docs")
+    assert page.status_code == 200
+    links = re.findall(r'(?:href|src)="((?!data:)[^"]+)"', page.text)
+    assert len(links) == 4
+    for link in links:
+        assert service.get(f"/tokens-api/{link}").status_code == 200, link
+    assert service.get("/docs").status_code == 404
+
+
+def test_swagger_ui_shows_every_call_and_makes_one(service, page):
+    """Swagger UI, under the site's policy, without a complaint of the browser; "Try it out" reaches the service."""
+    page.open(f"{service.url}/docs")
+    page.wait.until(lambda driver: len(driver.find_elements(By.CSS_SELECTOR, ".opblock")) == len(SUMMARIES))
+    for summary in SUMMARIES:
+        assert summary in page.text
+    page.click("#operations-service-getHealth .opblock-summary-control")
+    page.click("#operations-service-getHealth .try-out__btn")
+    page.click("#operations-service-getHealth .execute")
+    page.wait.until(lambda driver: '"healthy"' in driver.find_element(By.CSS_SELECTOR, ".live-responses-table").text)
+    assert page.console() == []
+
+
+def test_redoc_shows_every_call(service, page):
+    """ReDoc, under the site's policy, which keeps back one image and nothing else."""
+    page.open(f"{service.url}/redoc")
+    page.wait.until(lambda driver: SUMMARIES[-1] in page.text)
+    for summary in SUMMARIES:
+        assert summary in page.text
+    assert [line for line in page.console() if LOGO not in line] == []
+
+
+def test_pages_get_nothing_from_outside(service, page):
+    for path in ("/docs", "/redoc"):
+        page.open(f"{service.url}{path}")
+        page.wait.until(lambda driver: SUMMARIES[-1] in page.text)
+        loaded = page.driver.execute_script(
+            "return performance.getEntriesByType('resource').filter(e => e.responseStatus).map(e => e.name)")
+        assert f"{service.url}/openapi.json" in loaded
+        assert [url for url in loaded if not url.startswith(f"{service.url}/")] == []
