@@ -8,7 +8,7 @@ import pytest
 
 from support import keys
 from support.flow import connect_fast, expire, register, registration, rows
-from support.hosts import locked, two_hosts
+from support.hosts import locked, two_hosts, waiting_for_locks
 from support.proxy import CountingProxy
 from support.keys import REQUIRED, acting, bearer
 from support.processes import wait_until
@@ -160,7 +160,10 @@ def test_key_comes_before_everything_that_is_wrong_with_the_call(service, caller
         ("GET", "/tokens/nobody?min_ttl=x", {}),
     ]
     for method, path, options in bad:
-        assert service.request(method, path, **options).status_code == 401, path
+        for kind in ("none", "unknown", "revoked"):
+            headers = {**options.get("headers", {}), **callers.headers(kind)}
+            answer = service.request(method, path, **{**options, "headers": headers})
+            assert answer.status_code == 401, (path, kind)
         with acting(service, callers.keys["admin"]):
             assert service.request(method, path, **options).status_code in (400, 404, 415, 422), path
     assert service.get("/nothing").status_code == 404
@@ -410,13 +413,23 @@ def test_refused_key_is_not_noted_as_used(service, callers, database):
     wait_until(lambda: database.one("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL")[0] == 1)
 
 
-def test_locked_key_row_is_in_nobodys_way(service, callers, database):
-    """Somebody holds the key's row: calls are answered all the same, the note is left out."""
+def test_locked_key_row_is_in_nobodys_way(make_service, callers, database):
+    """Somebody holds the key's row: the note is left out, and nobody waits for the row, or gives a connection up for it."""
+    service = make_service({**REQUIRED, "DATABASE_WORKERS": "1"})
+
+    def call():
+        assert service.get("/clients", headers=callers.headers("admin")).status_code == 200
+
+    def sessions():
+        return database.all("SELECT pid FROM pg_stat_activity WHERE usename = 'token_service_worker'"
+                            " AND datname = current_database() AND query ~ 'api_keys' ORDER BY pid")
+
     with locked(database, "SELECT * FROM api_keys FOR UPDATE"):
-        for _ in range(5):
-            answer = service.get("/clients", headers=callers.headers("admin"))
-            assert answer.status_code == 200
-        assert not service.log_events("database unavailable")
+        call()
+        before = sessions()
+        for _ in range(4):
+            call()  # the worker is done with the note of the one before
+            assert waiting_for_locks(database) == 0 and sessions() == before
         assert database.one("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL")[0] == 0
 
 
