@@ -37,12 +37,13 @@ enum err ticket_write(const struct keyring *keyring, const struct ticket *ticket
 	return ERR_OK;
 }
 
-/* The number that *@text begins with, which moves behind the dot that ends it. */
+/* The number that *@text begins with, which moves behind the dot that ends it. As it was written:
+ * zeros before it would make another text of the same ticket. */
 static bool read_number(const char **text, int64_t *ret_number)
 {
 	size_t len = strspn(*text, "0123456789");
 
-	if (!len || len > 19 || (*text)[len] != '.')
+	if (!len || len > 19 || (*text)[len] != '.' || (len > 1 && **text == '0'))
 		return false;
 	errno = 0;
 	*ret_number = strtoll(*text, NULL, 10);

@@ -67,6 +67,24 @@ static void no_character_can_be_changed(void **state)
 	assert_int_equal(read.client_id, 0);
 }
 
+static void a_ticket_has_one_form(void **state)
+{
+	static const char *const before[] = { "0", "00", "+", " ", "" };
+	static const char *const after[] = { "", "", "", "", "." };
+	CLEANUP(keyring_free_ptr) struct keyring *keys = keyring("key-one", NULL);
+	struct ticket read = { 0 };
+	char text[2 * TICKET_SIZE], good[TICKET_SIZE], *dot;
+
+	assert_int_equal(ticket_write(keys, &ticket, good), ERR_OK);
+	for (size_t i = 0; i < COUNT(before); i++) {
+		snprintf(text, sizeof(text), "%s%s%s", before[i], good, after[i]);
+		CHECK_ROW(text, ticket_read(keys, text, 7, &read) == ERR_LOGIN_TICKET_REQUIRED);
+	}
+	dot = strchr(good, '.');
+	snprintf(text, sizeof(text), "%.*s.0%s", (int)(dot - good), good, dot + 1);
+	CHECK_ROW(text, ticket_read(keys, text, 7, &read) == ERR_LOGIN_TICKET_REQUIRED);
+}
+
 static void a_ticket_is_for_one_client(void **state)
 {
 	CLEANUP(keyring_free_ptr) struct keyring *keys = keyring("key-one", NULL);
@@ -127,6 +145,7 @@ int main(void)
 		cmocka_unit_test(a_ticket_says_what_was_signed),
 		cmocka_unit_test(the_largest_numbers_fit),
 		cmocka_unit_test(no_character_can_be_changed),
+		cmocka_unit_test(a_ticket_has_one_form),
 		cmocka_unit_test(a_ticket_is_for_one_client),
 		cmocka_unit_test(a_previous_key_verifies_and_a_foreign_one_does_not),
 		cmocka_unit_test(what_is_no_ticket_is_refused),
