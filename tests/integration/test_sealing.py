@@ -7,7 +7,7 @@ import threading
 import pytest
 from support import keys, processes, trouble
 from support.flow import connect, connect_fast, expire, refused, register, token_row
-from support.hosts import fetch, token_of, two_hosts
+from support.hosts import fetch, locked, token_of, two_hosts, wait_for_waiters
 from support.processes import wait_until
 from support.sealing import KEY, SEALS, Seals
 from support.service import PROGRAM, WRAPPER
@@ -212,6 +212,21 @@ def test_rekey_seals_everything_anew(service, provider):
     assert (again.returncode, again.stdout) == (0, "0 re-sealed, 17 already current, 0 could not be re-sealed\n")
 
 
+def test_rekey_keeps_what_was_stored_meanwhile(service, provider):
+    """Between its reading and its writing a refresh has come: it is the new grant that ends up under the new key."""
+    client, _ = connected(service, provider)
+    with locked(service.database, "LOCK TABLE tokens IN SHARE MODE") as cursor:
+        running = service.run(rekey, service.database)
+        wait_for_waiters(service.database, 1)
+        cursor.execute("UPDATE tokens SET access_token = %s, refresh_token = %s",
+                       SEALS.grant(client["client_id"], "the newer access token", "the newer refresh token"))
+        cursor.connection.commit()
+        done = running.result(processes.seconds(60))
+    assert done.returncode == 0, done.stderr
+    assert Seals(NEW_KEY).opened(stored(service, client)[:2], client["client_id"]) == (
+        "the newer access token", "the newer refresh token")
+
+
 def test_rekey_leaves_what_does_not_open(service, provider):
     """It is named, counted and kept; everything else is done."""
     (bad, _), (good, _) = [connected(service, provider) for _ in range(2)]
@@ -257,6 +272,7 @@ class Callers:
 def test_rotation_under_load(make_service, provider):
     """Two hosts, and callers who never stop: the new SECRET_KEY in PREVIOUS everywhere, swapped, rekey (killed once), the old
     one removed; a new API key, the old one revoked: not one call fails."""
+    provider.settings(rotate=True)  # a refresh token that came and was lost would end its grant
     hosts = two_hosts(make_service, REFRESHERS="0", **keys.REQUIRED)
     database = hosts[0].database
     with keys.acting(hosts[0], keys.create(database, "admin")):
