@@ -171,7 +171,7 @@ void call_fail(struct call *call, enum err err)
 	struct problem *problem = &call->problem;
 	CLEANUP(mem_free_ptr)
 	char *login_url = login_link_url(call->domain, &call->caller, &problem->login);
-	const char *message = info->message;
+	const char *message = login_url ? info->message : err_message_without_link(err);
 	struct json_object *body;
 
 	http_reply_reset(&call->reply);
@@ -184,8 +184,6 @@ void call_fail(struct call *call, enum err err)
 		page_reply_error(call, info, login_url);
 		return;
 	}
-	if (!login_url && info->message_without_link)
-		message = info->message_without_link;
 	body = json_object_new_object();
 	json_add_bool(body, "success", false);
 	json_add_string(body, "error", info->code);

@@ -35,8 +35,7 @@ static const struct err_info table[ERR__COUNT] = {
 	[ERR_BRANCH_NOT_FOUND] = { 404, "branch_not_found",
 				   "No client is registered for this branch. Register it with POST /clients." },
 	[ERR_AUTHORIZATION_REQUIRED] = { 404, "authorization_required",
-					 "Nobody has connected this branch yet. Open login_url in a browser and allow access.",
-					 "Nobody has connected this branch yet. Ask an administrator for a login link." },
+					 "Nobody has connected this branch yet. Open login_url in a browser and allow access." },
 	[ERR_METHOD_NOT_ALLOWED] = { 405, "method_not_allowed",
 				     "This path does not take this method. The Allow header names those it takes." },
 	[ERR_BRANCH_EXISTS] = { 409, "branch_exists",
@@ -44,8 +43,7 @@ static const struct err_info table[ERR__COUNT] = {
 				"another branch_id." },
 	[ERR_REAUTHORIZATION_REQUIRED] = { 409, "reauthorization_required",
 					   "The provider no longer honours this branch's grant. Open login_url in a browser and "
-					   "allow access again.",
-					   "The provider no longer honours this branch's grant. Ask an administrator for a login link." },
+					   "allow access again." },
 	[ERR_BODY_TOO_LARGE] = { 413, "body_too_large",
 				 "The request body is over 64 KiB. Send a smaller one." },
 	[ERR_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type",
@@ -89,4 +87,17 @@ const struct err_info *err_info(enum err err)
 	if (err <= ERR_OK || err >= ERR__COUNT || !table[err].code)
 		return &table[ERR_INTERNAL];
 	return &table[err];
+}
+
+const char *err_message_without_link(enum err err)
+{
+	switch (err) {
+	case ERR_AUTHORIZATION_REQUIRED:
+		return "Nobody has connected this branch yet. Ask an administrator for a login link.";
+	case ERR_REAUTHORIZATION_REQUIRED:
+		return "The provider no longer honours this branch's grant. Ask an administrator for a login "
+		       "link.";
+	default:
+		return err_info(err)->message;
+	}
 }

@@ -57,11 +57,12 @@ struct err_info {
 	int status;          /* HTTP status */
 	const char *code;    /* stable: callers compare it */
 	const char *message; /* what happened, and what to do about it */
-	/* The same to callers who are not told a login_url; NULL: no other. */
-	const char *message_without_link;
 };
 
 /* Status, code and message of @err; those of ERR_INTERNAL for one that is not for callers. */
 const struct err_info *err_info(enum err err);
+
+/* The message of @err for a caller who is told no login_url. */
+const char *err_message_without_link(enum err err);
 
 #endif

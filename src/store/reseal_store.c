@@ -25,7 +25,7 @@ struct column {
 			   .effect = DB_READS,                                                     \
 			   .sql = "SELECT count(*) FROM " table " WHERE " value " LIKE $1" },      \
 		.replace = { .name = "reseal_" table "_" value, .nparams = 3, .ncols = 1,          \
-			     .effect = DB_WRITES, .for_owner = owner,                              \
+			     .effect = DB_WRITES, .for_owner = (owner),                             \
 			     .sql = "UPDATE " table " SET " value " = $3 WHERE " key               \
 				    " = (SELECT " key " FROM " table " WHERE " key " = " given     \
 				    " AND " value " = $2 FOR UPDATE SKIP LOCKED) RETURNING 1" },   \

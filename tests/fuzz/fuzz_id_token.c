@@ -87,8 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *id_token = mem_alloc(BASE64URL_SIZE(in.size) + 16);
 
 	check_jwt(text);
-	memcpy(id_token, "e30.", 4);
-	base64url_encode(in.data, in.size, id_token + 4);
+	memcpy(id_token, "e30.", sizeof("e30."));
+	base64url_encode(in.data, in.size, id_token + strlen(id_token));
 	memcpy(id_token + strlen(id_token), ".c2ln", sizeof(".c2ln"));
 	if (is_taken(id_token))
 		check_claims((const char *)in.data, in.size);

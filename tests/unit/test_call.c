@@ -65,8 +65,7 @@ static void every_error_is_told_in_the_same_shape(void **state)
 			  !json_object_get_boolean(json_object_object_get(body, "success")));
 		CHECK_ROW(info->code, same_text(json_get_string(body, "error"), info->code));
 		/* Here nobody is told a login_url. */
-		const char *message =
-			info->message_without_link ? info->message_without_link : info->message;
+		const char *message = err_message_without_link(err);
 
 		CHECK_ROW(info->code, same_text(json_get_string(body, "message"), message));
 		CHECK_ROW(info->code, same_text(json_get_string(body, "detail"), message));
