@@ -1,5 +1,6 @@
 """systemd's units, as "make install" puts them: what they allow is little, and enough."""
 
+import fcntl
 import re
 import shutil
 import subprocess
@@ -25,7 +26,9 @@ def run(*command, **options):
 def root():
     """An installation, and beside it what it finds on a host: systemd's own units and nginx."""
     path = processes.make_directory("op")
-    done = run("make", "-C", BUILD, "install", f"DESTDIR={path}")
+    with open(BUILD / "install.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one make at a time in a build directory
+        done = run("make", "-C", BUILD, "install", f"DESTDIR={path}")
     assert done.returncode == 0, done.stderr
     shutil.copytree(HOST_UNITS, path / "lib/systemd/system", symlinks=True)
     for program in (NGINX, "/bin/kill"):
