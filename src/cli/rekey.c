@@ -31,6 +31,7 @@ struct rekey {
 	char like[KEY_ID_SIZE + 8]; /* what is under the current key */
 	int batch;
 	int patience_ms; /* how long others may keep rows locked */
+	bool tells;      /* values that do not open are named: in the first round */
 	int64_t resealed, current, failed;
 };
 
@@ -167,7 +168,7 @@ static enum err rekey_column(struct rekey *rekey, enum reseal_column column)
 {
 	int64_t give_up_ms = clock_monotonic_ms() + rekey->patience_ms;
 	struct pass pass;
-	bool tells = true;
+	bool tells = rekey->tells;
 
 	for (;;) {
 		enum err err;
@@ -208,12 +209,20 @@ static enum err count_current(struct rekey *rekey)
 	return err;
 }
 
+/* Rounds, until one finds nothing to do: a host may write under the old key while this runs. */
 static enum err rekey_all(struct rekey *rekey)
 {
 	enum err err = count_current(rekey);
+	int64_t resealed_before;
 
-	for (int column = 0; !err && column < RESEAL__COUNT; column++)
-		err = rekey_column(rekey, (enum reseal_column)column);
+	rekey->tells = true;
+	do {
+		resealed_before = rekey->resealed;
+		rekey->failed = 0;
+		for (int column = 0; !err && column < RESEAL__COUNT; column++)
+			err = rekey_column(rekey, (enum reseal_column)column);
+		rekey->tells = false;
+	} while (!err && rekey->resealed > resealed_before);
 	printf("%" PRId64 " re-sealed, %" PRId64 " already current, %" PRId64
 	       " could not be re-sealed%s\n",
 	       rekey->resealed, rekey->current, rekey->failed,

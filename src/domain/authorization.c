@@ -147,6 +147,9 @@ static enum err check_stored(const struct domain *domain, const struct token_upd
 									     : ERR_DB_CONFLICT;
 }
 
+/* Until a database that is away is tried again. */
+static const struct timespec AGAIN = { .tv_nsec = 100 * 1000 * 1000 };
+
 /* As long as there is time, a database that is away is waited for: the code is used up. */
 static enum err store_until(const struct domain *domain, const struct login_row *login,
 			    const struct token_update *update, const struct audit_actor *actor,
@@ -165,7 +168,7 @@ static enum err store_until(const struct domain *domain, const struct login_row 
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			return err;
 		unclear = true;
-		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+		nanosleep(&AGAIN, NULL);
 		if (!check_stored(domain, update))
 			return ERR_OK;
 	}
@@ -173,20 +176,26 @@ static enum err store_until(const struct domain *domain, const struct login_row 
 
 /* The client was deleted meanwhile, which could not give up what came only now. */
 static enum err give_up(const struct domain *domain, const struct login_row *login,
-			const char *refresh_token)
+			const char *refresh_token, int64_t last_try_ms)
 {
-	struct db_query query;
-	enum err err;
+	const struct revocation_grant grant = {
+		.client_id = login->client_id,
+		.workspace_email = login->workspace_email,
+		.token = refresh_token,
+		.token_client_id = login->id,
+	};
 
-	revocation_add_grant_query(&query, &(struct revocation_grant){
-						   .client_id = login->client_id,
-						   .workspace_email = login->workspace_email,
-						   .token = refresh_token,
-						   .token_client_id = login->id,
-					   });
-	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
-	db_query_release(&query);
-	return err ? err : ERR_CLIENT_NOT_FOUND;
+	for (;;) {
+		struct db_query query;
+		enum err err;
+
+		revocation_add_grant_query(&query, &grant);
+		err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+		db_query_release(&query);
+		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
+			return err ? err : ERR_CLIENT_NOT_FOUND;
+		nanosleep(&AGAIN, NULL);
+	}
 }
 
 static enum err store_grant(const struct domain *domain, const struct login_callback *callback,
@@ -195,6 +204,7 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 {
 	CLEANUP(mem_free_ptr) char *access_token = NULL, *refresh_token = NULL;
 	int64_t expires_at_us = login->now_us + answer->expires_in_s * US_PER_S;
+	int64_t last_try_ms = callback->deadline_ms - 2 * DB_CALL_MS;
 	struct token_update update = {
 		.client_id = login->id,
 		.token_type = answer->token_type,
@@ -213,10 +223,9 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 		return err;
 	update.access_token = access_token;
 	update.refresh_token = refresh_token;
-	err = store_until(domain, login, &update, &callback->actor,
-			  callback->deadline_ms - 2 * DB_CALL_MS);
+	err = store_until(domain, login, &update, &callback->actor, last_try_ms);
 	if (err == ERR_DB_NO_ROW)
-		return give_up(domain, login, refresh_token);
+		return give_up(domain, login, refresh_token, last_try_ms);
 	if (err == ERR_DB_CONFLICT)
 		return ERR_INVALID_STATE;
 	if (err)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "domain/canary.h"
 #include "domain/validate.h"
+#include "domain/vault.h"
 #include "schema_change.h"
 #include "store/client_store.h"
 #include "store/health_store.h"
@@ -14,18 +15,14 @@
 
 /* It may have to pass over a whole table. */
 #define CALL_MS 10000
+/* All pages of clients; with the calls before them below what preflight() gives this. */
+#define PAGES_MS 20000
 #define PAGE 500
 #define NAMED_MAX 20 /* clients that have a line of their own */
 
 static enum err exec(struct domain *domain, struct db_query *query)
 {
 	return db_exec(domain->db, query, clock_monotonic_ms() + CALL_MS);
-}
-
-static bool is_about_the_key(enum err err)
-{
-	return err == ERR_SECRET_KEY_UNKNOWN || err == ERR_SEALED_VALUE_DAMAGED ||
-	       err == ERR_SEALED_VALUE_MALFORMED;
 }
 
 /* @ret_asked: there is a database to ask more of. */
@@ -36,7 +33,7 @@ static enum err check_key(struct domain *domain, FILE *faults, FILE *warnings, b
 	db_on_connect(domain->db, canary_look, domain->keyring);
 	err = db_connect(domain->db, clock_monotonic_ms() + DB_CALL_MS);
 	*ret_asked = !err;
-	if (is_about_the_key(err)) {
+	if (vault_is_closed(err)) {
 		fprintf(faults, "SECRET_KEY: does not open what this database holds (%s): %s\n",
 			err_info(err)->code, err_info(err)->message);
 		return ERR_CONFIG;
@@ -49,16 +46,20 @@ static enum err check_key(struct domain *domain, FILE *faults, FILE *warnings, b
 	return ERR_OK;
 }
 
-/* Without Sqitch's records the tables themselves have to tell. */
-static bool has_tables(struct domain *domain)
+static enum err ask_tables(struct domain *domain, bool *ret_there)
 {
 	CLEANUP(db_query_release) struct db_query query;
+	enum err err;
 
 	tables_query(&query);
-	return !exec(domain, &query) && db_bool(&query, 0, 0);
+	err = exec(domain, &query);
+	*ret_there = !err && db_bool(&query, 0, 0);
+	return err;
 }
 
-static enum err check_migrations(struct domain *domain, FILE *faults, FILE *warnings)
+/* @has_tables: without Sqitch's records they have to tell. */
+static enum err check_migrations(struct domain *domain, bool has_tables, FILE *faults,
+				 FILE *warnings)
 {
 	CLEANUP(db_query_release) struct db_query query;
 	bool production = domain->config->environment == ENVIRONMENT_PRODUCTION;
@@ -67,7 +68,7 @@ static enum err check_migrations(struct domain *domain, FILE *faults, FILE *warn
 
 	schema_query(&query, SCHEMA_CHANGES);
 	err = exec(domain, &query);
-	if (err && has_tables(domain)) {
+	if (err == ERR_DATABASE_UNAVAILABLE || (err && has_tables)) {
 		fputs("the database does not tell which migrations are applied: sqitch.changes cannot be read\n",
 		      warnings);
 		return ERR_OK;
@@ -95,6 +96,7 @@ static void check_page(const struct db_query *page, FILE *faults, int64_t *count
 
 static enum err check_redirect_uris(struct domain *domain, FILE *faults, FILE *warnings)
 {
+	int64_t deadline_ms = clock_monotonic_ms() + PAGES_MS;
 	int64_t after = 0, count = 0;
 	int rows;
 
@@ -102,7 +104,7 @@ static enum err check_redirect_uris(struct domain *domain, FILE *faults, FILE *w
 		CLEANUP(db_query_release) struct db_query page;
 
 		client_not_https_query(&page, after, PAGE);
-		if (exec(domain, &page)) {
+		if (!clock_left_ms(deadline_ms) || exec(domain, &page)) {
 			fputs("clients: whether every redirect_uri is https could not be asked\n",
 			      warnings);
 			break;
@@ -122,13 +124,18 @@ static enum err check_redirect_uris(struct domain *domain, FILE *faults, FILE *w
 
 enum err preflight_database(struct domain *domain, FILE *faults, FILE *warnings)
 {
-	bool asked;
+	bool asked, has_tables;
 	enum err err = check_key(domain, faults, warnings, &asked);
+	enum err uris_err = ERR_OK;
 
 	if (!asked)
 		return err;
-	err = check_migrations(domain, faults, warnings);
-	if (domain->config->environment != ENVIRONMENT_PRODUCTION || !has_tables(domain))
-		return err;
-	return check_redirect_uris(domain, faults, warnings) ? ERR_CONFIG : err;
+	if (ask_tables(domain, &has_tables)) {
+		fputs("the database: whether it is migrated could not be asked\n", warnings);
+		return ERR_OK;
+	}
+	err = check_migrations(domain, has_tables, faults, warnings);
+	if (domain->config->environment == ENVIRONMENT_PRODUCTION && has_tables)
+		uris_err = check_redirect_uris(domain, faults, warnings);
+	return err ? err : uris_err;
 }

@@ -42,13 +42,6 @@ static int retry_in_s(int attempts)
 	return seconds > RETRY_MAX_S ? RETRY_MAX_S : seconds;
 }
 
-/* What does not open is kept until it does. */
-static bool err_is_of_seal(enum err err)
-{
-	return err == ERR_SECRET_KEY_UNKNOWN || err == ERR_SEALED_VALUE_DAMAGED ||
-	       err == ERR_SEALED_VALUE_MALFORMED;
-}
-
 static enum err tell_provider(const struct domain *domain, const struct revocation_row *row)
 {
 	CLEANUP(secret_release) struct secret token = { 0 };
@@ -65,7 +58,7 @@ static enum err finish(const struct domain *domain, const struct revocation_row 
 
 	if (err)
 		revocation_failed_query(&query, row->id, retry_in_s(row->attempts),
-					err_is_of_seal(err) ? INT_MAX : GIVE_UP_S);
+					vault_is_closed(err) ? INT_MAX : GIVE_UP_S);
 	else
 		revocation_done_query(&query, row->id);
 	db_err = exec(domain, &query);

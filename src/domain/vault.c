@@ -57,3 +57,9 @@ enum err vault_open_id(const struct keyring *keyring, enum vault_column column, 
 	snprintf(row, sizeof(row), "%" PRId64, id);
 	return vault_open(keyring, column, row, text, ret_plain);
 }
+
+bool vault_is_closed(enum err err)
+{
+	return err == ERR_SECRET_KEY_UNKNOWN || err == ERR_SEALED_VALUE_DAMAGED ||
+	       err == ERR_SEALED_VALUE_MALFORMED;
+}

@@ -5,6 +5,7 @@
 #ifndef DOMAIN_VAULT_H
 #define DOMAIN_VAULT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "crypto/seal.h"
@@ -30,5 +31,8 @@ MUST_CHECK enum err vault_seal_id(const struct keyring *keyring, enum vault_colu
 				  int64_t id, const char *plain, char **ret_text);
 MUST_CHECK enum err vault_open_id(const struct keyring *keyring, enum vault_column column,
 				  int64_t id, const char *text, struct secret *ret_plain);
+
+/* Is @err one of those by which a value does not open? What it was is kept until it does. */
+bool vault_is_closed(enum err err);
 
 #endif

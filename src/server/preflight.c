@@ -29,17 +29,21 @@ static void tell(const struct log *log, char *warnings)
 	}
 }
 
-static int check(const struct config *config, const struct log *log)
+static int check(const struct config *config, const struct log *log, pid_t parent)
 {
 	struct domain_shared shared = { 0 };
 	struct domain domain;
 	char *text = NULL;
 	size_t size = 0;
-	FILE *warnings = open_memstream(&text, &size);
-	enum err err = domain_init(&domain, config, &shared, false);
+	FILE *warnings;
+	enum err err;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it ended before that */
+		return WORKER_EXIT_FAILED;
 	alarm(GIVE_UP_S);
+	warnings = open_memstream(&text, &size);
+	err = domain_init(&domain, config, &shared, false);
 	if (!warnings || err)
 		return WORKER_EXIT_FAILED;
 	err = preflight_database(&domain, stderr, warnings);
@@ -52,6 +56,8 @@ static int check(const struct config *config, const struct log *log)
 
 enum err preflight(const struct config *config, const struct log *log)
 {
+	char unasked[] = "the database could not be asked whether it is ready";
+	pid_t parent = getpid();
 	int status = 0;
 	pid_t pid;
 
@@ -59,11 +65,13 @@ enum err preflight(const struct config *config, const struct log *log)
 	signal(SIGCHLD, SIG_DFL);
 	pid = fork();
 	if (!pid)
-		_exit(check(config, log));
-	/* Without a child there is nobody to ask: the workers' connections ask for the key. */
+		_exit(check(config, log, parent));
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_CONFIG
-		       ? ERR_CONFIG
-		       : ERR_OK;
+	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_CONFIG)
+		return ERR_CONFIG;
+	/* No reason not to start: the workers' connections ask for the key. */
+	if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != WORKER_EXIT_OK)
+		tell(log, unasked);
+	return ERR_OK;
 }

@@ -84,6 +84,8 @@ def _body_faults(answer, response):
 def faults(answer):
     """What is wrong with an httpx.Response, as text."""
     request = answer.request
+    if request.method == "OPTIONS":  # a browser's preflight, which nginx answers
+        return
     path = urlsplit(request.url.raw_path.decode("ascii")).path
     operation = operation_of(request.method, path)
     if operation:
