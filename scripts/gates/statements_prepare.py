@@ -108,8 +108,8 @@ def statements(path, text):
         yield Statement(
             path, gate.line_of(text, start), literal(fields.get("name", "")), literal(fields["sql"]),
             number(fields.get("nparams")), number(fields.get("ncols")), fields.get("effect", "DB_READS"),
-            # "true" in the sources; the preprocessor leaves 1
-            fields.get("for_owner") in ("true", "1"),
+            # "true" in the sources; the preprocessor leaves 1, perhaps in parentheses
+            (fields.get("for_owner") or "").strip("() ") in ("true", "1"),
         )
 
 
