@@ -1,6 +1,7 @@
 """Whoever gets a dump of the database, a log, an error answer or what a command printed reads no secret in it."""
 
 import base64
+import re
 import binascii
 import secrets as random
 import subprocess
@@ -238,7 +239,7 @@ def test_nobody_who_gets_dump_or_logs_reads_a_secret(world, cluster):
     world.learn_tokens()
     for page in ("/", "/health", "/health/ready", "/metrics", "/openapi.json", f"/clients/{client['client_id']}", "/clients"):
         # login_url of a client has a ticket in it, for whoever asked with an admin's key.
-        world.note("answers without tokens", world.door.get(page).text.replace(client["login_url"], ""))
+        world.note("answers without tokens", re.sub(r'"login_url":"[^"]*"', "", world.door.get(page).text))
     world.note("dump", world.database.pg_dump())
 
     provider.fault("drop", endpoint="revocation", times=None)
