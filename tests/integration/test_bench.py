@@ -1,0 +1,141 @@
+"""scripts/bench: that it measures, what it says of it, and that it lets nobody pass who answers errors."""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
+
+import pytest
+from support import processes
+from support.processes import ROOT
+
+sys.path.insert(0, str(ROOT / "tests/bench"))
+
+from speed import contest, load, report  # noqa: E402
+
+SMALLEST = ["--branches", 100, "--rounds", 1, "--seconds", 1, "--connections", 4, "--many", 200, "--few", 100]
+CONTESTANTS = {"token-service", "fastapi", "libfcgi", "hello", "return"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs():
+    """As the build directory was configured: scripts/build might make the service itself anew under other tests."""
+    # The lock is scripts/build's; others that run this file beside this one take it as well.
+    done = subprocess.run(["flock", ROOT / "build/.lock", "make", "--silent", "-C", ROOT / "build", "bench-programs"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def bench(*arguments, mark="test-bench"):
+    return subprocess.run(
+        ["/usr/bin/python3", "-B", ROOT / "tests/bench/bench.py", *map(str, arguments)],
+        env=processes.plain_environment(**{processes.INSTANCE: mark}), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=processes.seconds(300),
+    )
+
+
+def test_smallest_run_measures_everything(tmp_path):
+    """Every contestant answers without an error, every target has a figure, the picture is one, nothing is left running."""
+    figures, picture, mark = tmp_path / "figures.json", tmp_path / "picture.svg", f"bench-{os.getpid()}"
+    done = bench(*SMALLEST, "--json", figures, "--picture", picture, mark=mark)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(figures.read_text())
+    assert result["failures"] == []
+    for table, field in (("throughput", "median"), ("latency", "p99_us")):
+        assert set(result["contest"][table]) == CONTESTANTS
+        assert all(row[field] > 0 and not row["errors"] for row in result["contest"][table].values())
+    assert result["refresh"]["cpu_ms"] > 0
+    assert result["hung"]["hung"]["rounds"][0]["expired_were_told"].keys() == {"503"}
+    assert len(result["targets"]) == 8
+    for row in result["targets"]:
+        assert row["what"] in done.stdout
+    assert result["machine"]["cpu"] in done.stdout and result["machine"]["postgresql"] in done.stdout
+    assert ElementTree.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert processes.processes_of_instance(mark) == []
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--branches", "0"], ["--only", "apache"], ["--measure", "size,everything"], ["--json", "/nowhere/at/all.json"],
+    ["--measure", "size", "--picture", "picture.svg"], ["more"],
+], ids=lambda words: " ".join(words))
+def test_wrong_usage_is_2_and_starts_nothing(arguments):
+    done = bench(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: scripts/bench")
+
+
+class Stub(http.server.ThreadingHTTPServer):
+    """Answers everything; its status and how long it takes are those of the moment."""
+
+    daemon_threads = True
+    status_of = staticmethod(lambda number: 200)
+    wait = staticmethod(lambda: None)
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.number = 0
+
+    @property
+    def contestant(self):
+        return SimpleNamespace(name="token-service", title="a stub", target=load.Target(self.server_port, "key", 1, 10))
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.number += 1
+        self.server.wait()
+        self.send_response(self.server.status_of(self.server.number))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def stub():
+    with Stub() as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_contestant_that_answers_errors_fails_the_run(stub, status):
+    """Under both loads, and however few they are."""
+    options = SimpleNamespace(measure=["throughput", "latency"], rounds=1, seconds=1, connections=2)
+    stub.status_of = lambda number: status if number % 50 == 49 else 200
+    result = contest.hold([stub.contestant], options, lambda text: None)
+    failures = report.failures({"contest": result})
+    assert [line.partition(":")[0] for line in failures] == ["contest throughput token-service", "contest latency token-service"]
+    stub.status_of = lambda number: 200
+    assert report.failures({"contest": contest.hold([stub.contestant], options, lambda text: None)}) == []
+
+
+def test_open_loop_counts_from_when_a_request_was_due(stub):
+    """While a server stalls, every request that would have come in that time is slow, not only those that were sent."""
+    gate = threading.Event()
+    threading.Timer(1, gate.set).start()
+    stub.wait = gate.wait
+    result = load.open_loop(stub.contestant.target, rate=100, seconds=2, connections=2)
+    assert result["errors"] == {} and result["requests"] == 200
+    assert result["max_us"] > 900_000
+    # Two were under way; of the other 98 that were due meanwhile half waited for more than half of the time.
+    assert result["p50_us"] < 500_000 < result["p90_us"]
+
+
+def test_what_is_never_answered_is_an_error(stub):
+    """The generator does not wait for ever, and says how many are missing."""
+    gate = threading.Event()
+    stub.wait = gate.wait
+    try:
+        result = load.open_loop(stub.contestant.target, rate=5, seconds=1, connections=2)
+    finally:
+        gate.set()
+    assert result["errors"] == {"unanswered": 5}
