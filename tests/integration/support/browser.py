@@ -5,7 +5,9 @@ import shutil
 from urllib.parse import urlsplit
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -31,7 +33,8 @@ class Page:
 
     def __init__(self, driver):
         self.driver = driver
-        self.wait = WebDriverWait(driver, processes.seconds(60))
+        # A page may go while one of its elements is read; the next try reads the page that came.
+        self.wait = WebDriverWait(driver, processes.seconds(60), ignored_exceptions=[StaleElementReferenceException])
 
     def open(self, url):
         self.driver.get(url)
@@ -59,6 +62,60 @@ class Page:
             entry["message"] for entry in self.driver.get_log("browser")
             if "Failed to load resource" not in entry["message"]
         ]
+
+    def run(self, script, *arguments):
+        """The value of a function's body of JavaScript, which has arguments."""
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, condition, what):
+        """Waits for condition() and returns what it gave; says what was waited for, and what is there instead."""
+        try:
+            return self.wait.until(lambda _: condition())
+        except TimeoutException:
+            raise AssertionError(f"waited in vain for: {what}; the page has:\n{self.text[:3000]}") from None
+
+    def type(self, selector, text):
+        """In the place of what the field has."""
+        field = self.wait.until(lambda driver: driver.find_element(By.CSS_SELECTOR, selector))
+        field.clear()
+        field.send_keys(text)
+
+    def press(self, text):
+        """The button or link in sight that is so named."""
+        names = f"//*[self::button or self::a][normalize-space()='{text}']"
+        self.until(lambda: [each for each in self.driver.find_elements(By.XPATH, names) if each.is_displayed()], text)[0].click()
+
+    def enter(self, label, text):
+        """Into the field that has this label."""
+        field = f"//input[@id=//label[normalize-space()='{label}']/@for]"
+        self.until(lambda: self.driver.find_elements(By.XPATH, field), label)[0].send_keys(text)
+
+    def keys(self, *keys):
+        """To whatever has the focus."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def window(self, width, height):
+        """The size of what is to be seen of a page, in CSS pixels."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def colours(self, scheme):
+        """scheme: light or dark. Nothing moves meanwhile: what is measured is how it ends."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    @contextlib.contextmanager
+    def other_tab(self):
+        """Inside the block: the tab that was just opened, which is closed then."""
+        own = self.driver.current_window_handle
+        self.until(lambda: len(self.driver.window_handles) == 2, "a second tab")
+        [other] = [handle for handle in self.driver.window_handles if handle != own]
+        self.driver.switch_to.window(other)
+        try:
+            yield
+        finally:
+            self.driver.close()
+            self.driver.switch_to.window(own)
 
     def style(self, selector, name):
         return self.driver.find_element(By.CSS_SELECTOR, selector).value_of_css_property(name)

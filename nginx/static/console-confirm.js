@@ -1,0 +1,54 @@
+// "Are you sure?", with the name of the branch.
+
+import { ApiError, isAbort } from "./console-api.js";
+import { busy, byId, tell } from "./console-dom.js";
+
+const dialog = byId("confirm-dialog");
+const name = byId("confirm-name");
+let asked = null;
+
+/**
+ * Opens the dialog; work() runs once it is confirmed, and its failure is told there; after() when the dialog is gone.
+ * @param typed the branch has to be typed.
+ */
+export function confirmFor(branch, { title, text, action, typed = false, work, after = () => {} }) {
+	asked = { branch, typed, work, after };
+	byId("confirm-title").textContent = title;
+	byId("confirm-text").textContent = text;
+	byId("confirm-wanted").textContent = branch;
+	byId("confirm-typing").hidden = !typed;
+	byId("confirm-go").textContent = action;
+	tell(byId("confirm-trouble"), "");
+	name.value = "";
+	name.removeAttribute("aria-invalid");
+	dialog.showModal();
+	(typed ? name : byId("confirm-cancel")).focus();
+}
+
+async function go() {
+	const { branch, typed, work, after } = asked;
+
+	if (typed && name.value !== branch) {
+		name.setAttribute("aria-invalid", "true");
+		tell(byId("confirm-trouble"), "That is not the name of this branch.");
+		name.focus();
+		return;
+	}
+	tell(byId("confirm-trouble"), "");
+	try {
+		await work();
+		dialog.close();
+		after();
+	} catch (error) {
+		if (error instanceof ApiError)
+			tell(byId("confirm-trouble"), error.message);
+		else if (!isAbort(error))
+			throw error;
+	}
+}
+
+byId("confirm-form").addEventListener("submit", (event) => {
+	event.preventDefault();
+	busy(byId("confirm-go"), go);
+});
+byId("confirm-cancel").addEventListener("click", () => dialog.close());
