@@ -253,7 +253,7 @@ def stage_provider(runner):
 def stage_model(runner):
     result = LOGS / f"{runner.stage}.xml"
     result.unlink(missing_ok=True)
-    command = ["/usr/bin/python3", "-m", "pytest", "tests/model", "-n", PYTEST_WORKERS, "--tb=short", "-q",
+    command = ["/usr/bin/python3", "-m", "pytest", "tests/model", "tests/bench", "-n", PYTEST_WORKERS, "--tb=short", "-q",
                "-p", "no:cacheprovider", f"--junitxml={result}"]
     if runner.options.pattern:
         command += ["-k", runner.options.pattern]
@@ -295,6 +295,11 @@ def reports_of(runner, directory, tool):
     return Counts(0, len(found), 0) if found else Counts(1, 0, 0)
 
 
+def suppressions(runner, name):
+    """A copy of what a tool is not to report: the checkout's own path may have a space, or be closed to others."""
+    return shutil.copy(ROOT / "tests" / name, runner.directory)
+
+
 def memcheck(runner):
     """The selection of tests that bear a program so much slower, unless all are asked for."""
     return () if runner.options.whole else ("-m", "memcheck")
@@ -311,9 +316,7 @@ def stage_integration_sanitized(runner):
     reports = runner.directory / "reports"
     reports.mkdir()
     reports.chmod(0o777)
-    # A copy: the checkout's own path may have a space.
-    suppressions = shutil.copy(ROOT / "tests/lsan.supp", runner.directory)
-    settings = {**sanitizer_options(reports), "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0"}
+    settings = {**sanitizer_options(reports), "LSAN_OPTIONS": f"suppressions={suppressions(runner, 'lsan.supp')}:print_suppressions=0"}
     wrapper = ["env"] + [f"{name}={value}" for name, value in settings.items()]
     counts = integration(runner, build / "token-service", wrapper, time_factor=3, select=memcheck(runner))
     return add(counts, reports_of(runner, reports, "sanitizer")) if counts != NONE else NONE
@@ -324,7 +327,10 @@ def stage_integration_valgrind(runner):
     reports = runner.directory / "reports"
     reports.mkdir()
     reports.chmod(0o777)
-    wrapper = VALGRIND + ["--child-silent-after-fork=no", f"--log-file={reports}/report.%p"]
+    wrapper = VALGRIND + [
+        f"--suppressions={suppressions(runner, 'valgrind.supp')}",
+        "--child-silent-after-fork=no", f"--log-file={reports}/report.%p",
+    ]
     counts = integration(runner, BUILD / "token-service", wrapper, time_factor=10, select=memcheck(runner))
     if counts == NONE:
         return NONE

@@ -5,6 +5,7 @@
 
 #include "base/process.h"
 #include "cli/command.h"
+#include "cli/import.h"
 #include "cli/key.h"
 #include "cli/rekey.h"
 #include "domain/settings.h"
@@ -79,6 +80,15 @@ static const struct command commands[] = {
 	{ "key revoke", "ID [--env-file FILE]", "e", "ID",
 	  "Ends the API key with this id (see 'token-service key list'), from the next call on.\n",
 	  key_revoke_run },
+	{ "import", "--from URL [--dry-run] [--batch N] [--env-file FILE]", "efny", NULL,
+	  "Copies the clients of the service that this one replaces out of its database, each with its\n"
+	  "newest valid token, into DATABASE_ADMIN_URL; ids stay. URL is a libpq URL or keyword string\n"
+	  "without a password, which comes in IMPORT_PASSWORD or in one of libpq's ways (PGPASSFILE).\n"
+	  "Nothing is written there. N clients at a time (default 1000); a run that was cut off is run\n"
+	  "again, and one that is run again brings only what has changed there. What was changed here\n"
+	  "since it came is left as it is, and named. --dry-run says what would be done, and does\n"
+	  "nothing. Exit status 1: something was skipped, and is named.\n",
+	  import_run },
 	{ "rekey", "[--batch N] [--env-file FILE]", "en", NULL,
 	  "Seals everything that is stored sealed anew under SECRET_KEY, while the service goes on:\n"
 	  "N values at a time (default 500). What SECRET_KEY_PREVIOUS opens needs it no more after\n"
@@ -95,5 +105,6 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	config_hide_secrets();
+	import_hide_password();
 	return command_run(commands, sizeof(commands) / sizeof(commands[0]), argc, argv);
 }

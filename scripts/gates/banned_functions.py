@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""No file under src/ or tests/unit/ calls a function that base/banned.h bans, every .c file of src/
+"""No file under src/, tests/unit/ or tests/bench/ calls a function that base/banned.h bans, every .c file of src/
 includes that header after all others, and it still bans what the house style lists."""
 
 import re
@@ -18,6 +18,7 @@ INSTEAD = {
     "alloca": "a fixed buffer or malloc",
 }
 BANNED_H = "src/base/banned.h"
+FOLDERS = ("src", "tests/unit", "tests/bench")
 # "#define strcpy(...) …", "#pragma GCC poison strcpy strcat"
 DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([a-z]\w*)\b", re.MULTILINE)
 POISON = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+GCC[ \t]+poison[ \t]+(.+)$", re.MULTILINE)
@@ -40,7 +41,7 @@ def check(root):
     for missing in sorted(INSTEAD.keys() - names):
         yield gate.Fault(BANNED_H, 0, f"does not ban {missing}")
     call = re.compile(r"(?<![\w.>])(" + "|".join(sorted(names | INSTEAD.keys())) + r")\s*\(")
-    for path in gate.files(root, "src", ".c", ".h") + gate.files(root, "tests/unit", ".c", ".h"):
+    for path in [each for folder in FOLDERS for each in gate.files(root, folder, ".c", ".h")]:
         relative = path.relative_to(root)
         if str(relative) == BANNED_H:
             continue
@@ -63,6 +64,7 @@ SELF_TEST = [
     gate.Case("good", {BANNED_H: _ALL, "src/base/a.c": _INC + 'f("strcpy(a)"); x_strcpy(a); gmtime_r(t);'}, None),
     gate.Case("call", {BANNED_H: _ALL, "src/base/a.c": _INC + "\tstrcpy(a, b);\n"}, "strcpy() is banned"),
     gate.Case("unit test", {BANNED_H: _ALL, "tests/unit/a.c": "return atoi (a);\n"}, "atoi() is banned"),
+    gate.Case("benchmark", {BANNED_H: _ALL, "tests/bench/a.c": "sprintf(a, b);\n"}, "sprintf() is banned"),
     gate.Case("poison", {BANNED_H: "#pragma GCC poison " + " ".join(INSTEAD) + "\n"}, None),
     gate.Case("not included", {BANNED_H: _ALL, "src/base/a.c": "int a;\n"}, "last include"),
     gate.Case("hole", {BANNED_H: _ALL.replace("#define alloca ", "#define x ")}, "does not ban alloca"),

@@ -20,7 +20,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def rows(root, path, pattern):
-    """[(match, line)]; a Fault is raised where there is none."""
+    """[(match, line)], none when the file is missing."""
     file = root / path
     text = gate.blank_c(gate.read(file), strings=False) if file.is_file() else ""
     return [(match, gate.line_of(text, match.start())) for match in pattern.finditer(text)]

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Makefile.am lists every file of src/ and every unit test and fuzz target, and nothing that is not there.
+"""Makefile.am lists every file of src/, every unit test and fuzz target and every program of tests/bench/, and
+nothing that is not there.
 
-With --fix it writes the three lists anew."""
+With --fix it writes the four lists anew."""
 
 import re
 import sys
@@ -19,10 +20,12 @@ def wanted(root):
              if p.name.startswith("test_")]
     targets = [str(p.relative_to(root).with_suffix("")) for p in gate.files(root, "tests/fuzz", ".c")
                if p.name.startswith("fuzz_")]
+    bench = [str(p.relative_to(root).with_suffix("")) for p in gate.files(root, "tests/bench", ".c")]
     return {
         "libtoken_a_SOURCES": [path for path in sources if path != "src/main.c"],
         "UNIT_TESTS": tests,
         "FUZZ_TARGETS": targets,
+        "BENCHMARKS": bench,
     }
 
 
@@ -60,13 +63,15 @@ def fix(root):
 
 
 _M = "libtoken_a_SOURCES = \\\n\tsrc/base/a.c\nUNIT_TESTS = \\\n\ttests/unit/test_a\n" \
-     "FUZZ_TARGETS = \\\n\ttests/fuzz/fuzz_a\n"
-_FILES = {"src/main.c": "", "src/base/a.c": "", "tests/unit/test_a.c": "", "tests/fuzz/fuzz_a.c": ""}
+     "FUZZ_TARGETS = \\\n\ttests/fuzz/fuzz_a\nBENCHMARKS = \\\n\ttests/bench/a/b\n"
+_FILES = {"src/main.c": "", "src/base/a.c": "", "tests/unit/test_a.c": "", "tests/fuzz/fuzz_a.c": "",
+          "tests/bench/a/b.c": ""}
 SELF_TEST = [
     gate.Case("good", {MAKEFILE: _M, **_FILES}, None),
     gate.Case("source not listed", {MAKEFILE: _M, **_FILES, "src/base/b.h": ""}, "lacks src/base/b.h"),
     gate.Case("test not listed", {MAKEFILE: _M, **_FILES, "tests/unit/test_b.c": ""}, "lacks tests/unit/test_b"),
     gate.Case("target not listed", {MAKEFILE: _M, **_FILES, "tests/fuzz/fuzz_b.c": ""}, "lacks tests/fuzz/fuzz_b"),
+    gate.Case("program not listed", {MAKEFILE: _M, **_FILES, "tests/bench/b.c": ""}, "lacks tests/bench/b"),
     gate.Case("file gone", {MAKEFILE: _M, **{k: v for k, v in _FILES.items() if "src/base" not in k}}, "src/base/a.c, which is not there"),
     gate.Case("odd name", {MAKEFILE: _M, **_FILES, "tests/unit/a.c": ""}, "test_<module>.c"),
 ]

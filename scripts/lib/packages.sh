@@ -29,17 +29,29 @@ sqitch sqitch
 '
 
 PACKAGES_TEST='
+buildah
 chromium
 chromium-driver
 clang
 clang-format
 clang-tidy
+debootstrap
+docker-compose docker-compose
 faketime
+gnuplot-nox
+jq
 libclang-rt-14-dev
 libcmocka-dev
+logrotate
+mandoc
 openssl
+pgbouncer
+podman
+prometheus prometheus
 python3
 python3-cryptography
+python3-fastapi
+python3-httptools
 python3-httpx
 python3-jsonschema
 python3-psycopg2
@@ -47,10 +59,16 @@ python3-pytest
 python3-pytest-xdist
 python3-seccomp
 python3-selenium
+python3-sqlalchemy
+python3-uvloop
+python3-yaml
+runc
 shellcheck
 sslscan
 systemd
+uvicorn
 valgrind
+wrk wrk
 '
 
 # package_is_there PACKAGE [COMMAND-OR-PATTERN]
@@ -127,4 +145,5 @@ install_for() {
 		say 'npm ci failed in nginx/static: /docs and /redoc will be empty until it is done (scripts/install)'
 	fi
 	[ "$1" = run ] || node_modules_install "$TOP/tests/provider" || fail 1 'npm ci failed in tests/provider'
+	[ "$1" != test ] || node_modules_install "$TOP/tests/integration" || fail 1 'npm ci failed in tests/integration'
 }

@@ -32,6 +32,9 @@ enum err auth_begin(struct call *call)
 	}
 	if (call->route->access == ACCESS_OPEN)
 		return ERR_OK;
+	/* Also while the database is away, which would know the key. */
+	if ((call->route->flags & ROUTE_OPEN_LOCALLY) && call->req->is_local)
+		return ERR_OK;
 	key = bearer_token(call->req->authorization);
 	call->key_sent = key != NULL;
 	return key ? key_hash(key, call->key_hash) : ERR_UNAUTHENTICATED;

@@ -1,6 +1,5 @@
 #include "api/call.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "domain/login_link.h"
 
 #include "base/banned.h"
@@ -43,7 +43,8 @@ void call_begin(struct call *call, const struct http_request *req)
 
 	call->req = req;
 	snprintf(call->request_id, sizeof(call->request_id), "%s", req->request_id);
-	call->arrived_ms = clock_monotonic_ms() - (plausible ? waited_ms : 0);
+	call->arrived_us = clock_monotonic_us() - (plausible ? waited_ms : 0) * 1000;
+	call->arrived_ms = call->arrived_us / 1000;
 	call->route = NULL;
 	call->args[0] = NULL;
 	call->caller = (struct caller){ 0 };
@@ -52,6 +53,7 @@ void call_begin(struct call *call, const struct http_request *req)
 	call->handed_on = false;
 	call->client_id = 0;
 	call->sent = false;
+	call->answered_us = 0;
 	call->params.count = 0;
 	db_query_init(&call->query, NULL);
 	http_reply_reset(&call->reply);
@@ -92,21 +94,6 @@ enum err call_read_params(struct call *call)
 	return http_params_parse(query ? query + 1 : "", &call->params);
 }
 
-static bool parse_int(const char *text, int64_t min, int64_t max, int64_t *ret_value)
-{
-	char *end;
-	long long value;
-
-	if (!*text || strspn(text, "0123456789") != strlen(text))
-		return false;
-	errno = 0;
-	value = strtoll(text, &end, 10);
-	if (errno || value < min || value > max)
-		return false;
-	*ret_value = value;
-	return true;
-}
-
 enum err call_param_int(struct call *call, const char *name, int64_t min, int64_t max,
 			int64_t fallback, int64_t *ret_value)
 {
@@ -117,7 +104,7 @@ enum err call_param_int(struct call *call, const char *name, int64_t min, int64_
 		*ret_value = fallback;
 		return ERR_OK;
 	}
-	if (parse_int(text, min, max, ret_value))
+	if (number_parse(text, min, max, ret_value))
 		return ERR_OK;
 	strbuf_printf(&message, "must be a whole number from %lld to %lld", (long long)min,
 		      (long long)max);
@@ -129,14 +116,15 @@ struct audit_actor call_actor(const struct call *call)
 {
 	return (struct audit_actor){
 		.key_hash = *call->key_hash ? call->key_hash : NULL,
-		.name = call->route->has_page ? "browser" : "api",
+		.name = (call->route->flags & ROUTE_PAGE) ? "browser" : "api",
 		.request_id = call->request_id,
 	};
 }
 
 enum err call_arg_id(const struct call *call, int index, int64_t *ret_id)
 {
-	return parse_int(call->args[index], 1, INT64_MAX, ret_id) ? ERR_OK : ERR_CLIENT_NOT_FOUND;
+	return number_parse(call->args[index], 1, INT64_MAX, ret_id) ? ERR_OK
+								     : ERR_CLIENT_NOT_FOUND;
 }
 
 void call_reply_json(struct call *call, int status, struct json_object *body)
@@ -180,7 +168,8 @@ void call_fail(struct call *call, enum err err)
 		auth_add_challenge(call, err);
 	if (err == ERR_METHOD_NOT_ALLOWED)
 		routes_add_allow(call);
-	if (call->route && call->route->has_page && http_accept_prefers_html(call->req->accept)) {
+	if (call->route && (call->route->flags & ROUTE_PAGE) &&
+	    http_accept_prefers_html(call->req->accept)) {
 		page_reply_error(call, info, login_url);
 		return;
 	}

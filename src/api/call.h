@@ -28,10 +28,12 @@ struct call {
 	const struct domain *domain;
 	const struct http_request *req;
 	int64_t arrived_ms;             /* monotonic: when nginx had the request */
+	int64_t arrived_us;             /* the same; of nginx's part to the millisecond */
 	int64_t deadline_ms;            /* monotonic: when the worker must be done */
 	bool (*claim_exchange)(void *); /* is a worker of the exchange pool idle? Then it is ours */
-	void *exchange_arg;
-	void (*send)(struct call *); /* sends call->reply; only once */
+	void (*view)(void *, struct metrics_view *); /* what all workers have counted */
+	void *worker_arg;                            /* of these two */
+	void (*send)(struct call *);                 /* sends call->reply; only once */
 	void *send_arg;
 
 	/* Set on the way. */
@@ -48,6 +50,7 @@ struct call {
 	struct json_object *body;
 	struct http_reply reply;
 	bool sent;
+	int64_t answered_us; /* monotonic, of what was sent early; 0: it was not */
 
 	/* Room that handlers use between ask and answer; not cleared between calls. */
 	struct http_params params;

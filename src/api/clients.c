@@ -50,6 +50,10 @@ static void add_client_state(const struct call *call, struct json_object *obj,
 			json_add_time(token, "last_refreshed_at", row->last_refreshed_at_us);
 		if (row->refresh_error)
 			json_add_string(token, "refresh_error", row->refresh_error);
+		if (row->provider_error)
+			json_add_string(token, "provider_error", row->provider_error);
+		if (row->retry_at_us > row->now_us)
+			json_add_time(token, "retry_at", row->retry_at_us);
 	}
 	json_object_object_add(obj, "token", token);
 }
@@ -80,26 +84,39 @@ enum err client_post_answer(struct call *call)
 	return ERR_OK;
 }
 
+/* A parameter that is there and not empty, else NULL. */
+static const char *param_text(const struct call *call, const char *name)
+{
+	const char *text = http_params_get(&call->params, name);
+
+	return text && *text ? text : NULL;
+}
+
 enum err clients_get_ask(struct call *call)
 {
-	int64_t limit = 0, after = 0;
-	const char *search;
+	struct client_page page = { 0 };
+	int64_t limit = 0;
 	enum err err = call_read_params(call), also;
 
 	if (err)
 		return err;
 	err = call_param_int(call, "limit", 1, CLIENT_PAGE_MAX, CLIENT_PAGE_DEFAULT, &limit);
-	also = call_param_int(call, "after", 0, INT64_MAX, 0, &after);
-	search = http_params_get(&call->params, "q");
-	if (search && strlen(search) > CLIENT_SEARCH_MAX) {
+	also = call_param_int(call, "after", 0, INT64_MAX, 0, &page.after);
+	page.search = param_text(call, "q");
+	page.state = param_text(call, "state");
+	if (page.search && strlen(page.search) > CLIENT_SEARCH_MAX) {
 		problem_add_fault(&call->problem, "q", "must have at most 256 bytes");
+		also = ERR_VALIDATION_FAILED;
+	}
+	if (page.state && !client_token_state_is_known(page.state)) {
+		problem_add_fault(&call->problem, "state", "must be " CLIENT_TOKEN_STATES);
 		also = ERR_VALIDATION_FAILED;
 	}
 	if (err || also)
 		return err ? err : also;
 	/* One more than is shown: whether there is a next page. */
-	client_page_ask(after, search && *search ? search : NULL, (int)limit + 1, call->pattern,
-			&call->query);
+	page.limit = (int)limit + 1;
+	client_page_ask(call->domain, &page, call->pattern, &call->query);
 	return ERR_OK;
 }
 

@@ -4,33 +4,44 @@
 
 #include "api/clients.h"
 #include "api/health.h"
+#include "api/metrics.h"
 #include "api/oauth.h"
 #include "api/tokens.h"
 
 #include "base/banned.h"
 
-#define PAGE true
-
 /* clang-format off */
 static const struct route routes[] = {
-	{ "GET", "/", ACCESS_OPEN, POOL_DATABASE, root_ask, NULL, NULL, false },
-	{ "GET", "/health", ACCESS_OPEN, POOL_DATABASE, health_get_ask, health_get_answer, NULL, false },
-	{ "GET", "/health/live", ACCESS_OPEN, POOL_DATABASE, health_live_ask, NULL, NULL, false },
-	{ "GET", "/health/ready", ACCESS_OPEN, POOL_DATABASE, health_ready_ask, health_ready_answer, NULL, false },
-	{ "POST", "/clients", ACCESS_ADMIN, POOL_DATABASE, client_post_ask, client_post_answer, NULL, false },
-	{ "GET", "/clients", ACCESS_ADMIN, POOL_DATABASE, clients_get_ask, clients_get_answer, NULL, false },
-	{ "GET", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_one_ask, client_one_answer, NULL, false },
-	{ "PATCH", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_patch_ask, client_one_answer, client_patch_run, false },
-	{ "DELETE", "/clients/{client_id}", ACCESS_ADMIN, POOL_EXCHANGE, NULL, NULL, client_delete_run, false },
-	{ "GET", "/oauth/login/{client_id}", ACCESS_OPEN, POOL_DATABASE, login_ask, login_answer, NULL, PAGE },
-	{ "GET", "/auth/callback", ACCESS_OPEN, POOL_EXCHANGE, NULL, NULL, callback_run, PAGE },
-	{ "GET", "/tokens/{branch_id}", ACCESS_FETCHER, POOL_DATABASE, token_ask, token_answer, token_run, false },
-	{ "POST", "/tokens/{branch_id}/revoke", ACCESS_ADMIN, POOL_EXCHANGE, NULL, NULL, token_revoke_run, false },
-	{ "POST", "/tokens/refresh", ACCESS_FETCHER, POOL_EXCHANGE, NULL, NULL, token_refresh_run, false },
+	{ "GET", "/", ACCESS_OPEN, POOL_DATABASE, root_ask, NULL, NULL, 0 },
+	{ "GET", "/health", ACCESS_OPEN, POOL_DATABASE, health_get_ask, health_get_answer, NULL, 0 },
+	{ "GET", "/health/live", ACCESS_OPEN, POOL_DATABASE, health_live_ask, NULL, NULL, 0 },
+	{ "GET", "/health/ready", ACCESS_OPEN, POOL_DATABASE, health_ready_ask, health_ready_answer, NULL, 0 },
+	{ "GET", "/metrics", ACCESS_ADMIN, POOL_DATABASE, metrics_get_ask, NULL, NULL, ROUTE_OPEN_LOCALLY },
+	{ "POST", "/clients", ACCESS_ADMIN, POOL_DATABASE, client_post_ask, client_post_answer, NULL, 0 },
+	{ "GET", "/clients", ACCESS_ADMIN, POOL_DATABASE, clients_get_ask, clients_get_answer, NULL, 0 },
+	{ "GET", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_one_ask, client_one_answer, NULL, 0 },
+	{ "PATCH", "/clients/{client_id}", ACCESS_ADMIN, POOL_DATABASE, client_patch_ask, client_one_answer, client_patch_run, 0 },
+	{ "DELETE", "/clients/{client_id}", ACCESS_ADMIN, POOL_EXCHANGE, NULL, NULL, client_delete_run, 0 },
+	{ "GET", "/oauth/login/{client_id}", ACCESS_OPEN, POOL_DATABASE, login_ask, login_answer, NULL, ROUTE_PAGE },
+	{ "GET", "/auth/callback", ACCESS_OPEN, POOL_EXCHANGE, NULL, NULL, callback_run, ROUTE_PAGE },
+	{ "GET", "/tokens/{branch_id}", ACCESS_FETCHER, POOL_DATABASE, token_ask, token_answer, token_run, 0 },
+	{ "POST", "/tokens/{branch_id}/revoke", ACCESS_ADMIN, POOL_EXCHANGE, NULL, NULL, token_revoke_run, 0 },
+	{ "POST", "/tokens/refresh", ACCESS_FETCHER, POOL_EXCHANGE, NULL, NULL, token_refresh_run, 0 },
 };
 /* clang-format on */
 
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
+_Static_assert(ROUTES < METRICS_ROUTES, "the metrics need room for every route");
+
+size_t route_index(const struct route *route)
+{
+	return route ? (size_t)(route - routes) + 1 : 0;
+}
+
+const struct route *route_at(size_t index)
+{
+	return index && index <= ROUTES ? &routes[index - 1] : NULL;
+}
 
 /* The length of a path: the target up to its query. */
 static size_t path_len(const char *target)
@@ -123,4 +134,9 @@ void route_to_exchange(struct call *call)
 	call->reply.status = 200;
 	http_reply_header(&call->reply, "X-Accel-Redirect", "@exchange");
 	call->handed_on = true;
+}
+
+bool route_is_handed_read(const struct route *route)
+{
+	return route->pool == POOL_DATABASE && !strcmp(route->method, "GET");
 }

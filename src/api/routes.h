@@ -11,6 +11,11 @@ enum pool {
 	POOL_EXCHANGE, /* talks to the provider */
 };
 
+enum {
+	ROUTE_PAGE = 1,         /* a browser gets its errors as a page */
+	ROUTE_OPEN_LOCALLY = 2, /* a caller on this host needs no key */
+};
+
 struct route {
 	const char *method;
 	const char *pattern; /* segments; {name} takes any one */
@@ -19,17 +24,26 @@ struct route {
 	enum err (*ask)(struct call *call);
 	enum err (*answer)(struct call *call); /* may be NULL: ask() made the reply */
 	enum err (*run)(struct call *call);    /* in the exchange pool */
-	bool has_page;                         /* a browser gets its errors as a page */
+	unsigned int flags;                    /* ROUTE_… */
 };
 
 /* Finds call->route and fills call->args. ERR_NOT_FOUND, ERR_METHOD_NOT_ALLOWED,
  * ERR_MALFORMED_REQUEST. */
 MUST_CHECK enum err routes_find(struct call *call);
 
+/* A number for each route, below METRICS_ROUTES; NULL: 0. */
+size_t route_index(const struct route *route);
+/* The other way; NULL: no route has it. */
+const struct route *route_at(size_t index);
+
 /* The Allow header: every method that the path takes. */
 void routes_add_allow(struct call *call);
 
 /* A handler's answer by which the database pool hands the call on to the exchange pool. */
 void route_to_exchange(struct call *call);
+
+/* In the exchange pool: was it handed on, and does it only read? Then it is of no use to a caller
+ * who is gone; a change, and a consent, are. */
+bool route_is_handed_read(const struct route *route);
 
 #endif

@@ -70,7 +70,7 @@ enum err token_answer(struct call *call)
 		err = token_get_answer(call->domain, &call->query, wish, &token, &call->problem);
 	/* A token that works is refreshed on the way only where nobody has to queue for that. */
 	if (err == ERR_AGAIN && secret_is_set(&token.access_token) &&
-	    !call->claim_exchange(call->exchange_arg))
+	    !call->claim_exchange(call->worker_arg))
 		err = ERR_OK;
 	if (err == ERR_AGAIN) {
 		route_to_exchange(call);

@@ -19,6 +19,11 @@ int64_t clock_monotonic_ms(void)
 	return now_us(CLOCK_MONOTONIC) / 1000;
 }
 
+int64_t clock_monotonic_us(void)
+{
+	return now_us(CLOCK_MONOTONIC);
+}
+
 int64_t clock_unix_ms(void)
 {
 	return now_us(CLOCK_REALTIME) / 1000;
@@ -53,4 +58,9 @@ int clock_left_ms(int64_t deadline_ms)
 	if (left < 0)
 		return 0;
 	return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+void clock_sleep_ms(int ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
 }

@@ -12,6 +12,7 @@
 #define MS_PER_S INT64_C(1000)
 
 int64_t clock_monotonic_ms(void);
+int64_t clock_monotonic_us(void);
 int64_t clock_unix_ms(void);
 int64_t clock_unix_us(void);
 
@@ -23,5 +24,8 @@ const char *clock_rfc3339(int64_t unix_us, char *buf);
 
 /* Milliseconds from now until @deadline_ms (monotonic), never below 0, never above INT_MAX. */
 int clock_left_ms(int64_t deadline_ms);
+
+/* Sleeps for @ms milliseconds, or until a signal. */
+void clock_sleep_ms(int ms);
 
 #endif

@@ -35,9 +35,15 @@ struct option {
 	const char *const *choices; /* TYPE_ENUM: names of 0, 1, …, NULL */
 	const char *help;
 	bool required;
+	bool is_database; /* TYPE_SECRET: in SQLAlchemy's spelling, too */
 };
 
 #define FIELD(field) offsetof(struct config, field)
+#define OPT_DATABASE(name_, field, required_, help_)                                               \
+	{                                                                                          \
+		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .is_database = true,  \
+		.required = (required_), .help = (help_)                                           \
+	}
 #define OPT_ENUM(name_, field, choices_, fallback_, help_)                                         \
 	{                                                                                          \
 		.name = #name_, .type = TYPE_ENUM, .offset = FIELD(field), .choices = (choices_),  \
@@ -63,11 +69,6 @@ struct option {
 	{                                                                                          \
 		.name = #name_, .type = TYPE_SCOPE, .offset = FIELD(field),                        \
 		.fallback = (fallback_), .help = (help_)                                           \
-	}
-#define OPT_SECRET_REQUIRED(name_, field, help_)                                                   \
-	{                                                                                          \
-		.name = #name_, .type = TYPE_SECRET, .offset = FIELD(field), .required = true,     \
-		.help = (help_)                                                                    \
 	}
 #define OPT_SECRET(name_, field, fallback_, help_)                                                 \
 	{                                                                                          \
@@ -100,11 +101,15 @@ static const struct option options[] = {
 		"whether callers need an API key; when unset required in production, off in development"),
 	OPT_ENUM(API_AUTH_OFF_IN_PRODUCTION, api_auth_off_in_production, refuse_accept, "refuse",
 		"accept: production may run with API_AUTH=off"),
-	OPT_SECRET(DATABASE_ADMIN_URL, database_admin_url, NULL,
+	OPT_DATABASE(DATABASE_ADMIN_URL, database_admin_url, false,
 		"the owner of the tables, for migrations and API keys; DATABASE_URL when unset"),
+	OPT_DATABASE(DATABASE_EXCHANGE_URL, database_exchange_url, false,
+		"where exchange workers and refreshers, whose transactions are long, reach the database; DATABASE_URL when unset"),
 	OPT_ENUM(DATABASE_PLAINTEXT_IN_PRODUCTION, database_plaintext_in_production, refuse_accept, "refuse",
 		"accept: production may reach a database on another host without TLS"),
-	OPT_SECRET_REQUIRED(DATABASE_URL, database_url,
+	OPT_ENUM(DATABASE_PREPARED_STATEMENTS, database_prepared_statements, off_on, "on",
+		"off: each statement is sent whole, for a pooler that cannot carry prepared ones (PgBouncer before 1.21)"),
+	OPT_DATABASE(DATABASE_URL, database_url, true,
 		"PostgreSQL: a libpq URL or keyword string; several hosts may be named"),
 	OPT_PER_CORE(DATABASE_WORKERS, database_workers, 1, 64,
 		"processes for calls that need only the database"),
@@ -221,7 +226,7 @@ static bool looks_like_url(const char *value)
 }
 
 /* SQLAlchemy's spelling, which the service that this one replaces used. */
-static char *plain_database_url(const char *value)
+char *config_database_url(const char *value)
 {
 	static const char sqlalchemy[] = "postgresql+psycopg2://";
 	CLEANUP(strbuf_release) struct strbuf url = STRBUF_INIT(8192);
@@ -286,9 +291,7 @@ static bool option_set(struct config *config, const struct option *opt, const ch
 	case TYPE_SECRET:
 		if (opt->offset == FIELD(secret_key) && strpbrk(value, ", \t"))
 			return false; /* it could not be named in SECRET_KEY_PREVIOUS */
-		url = opt->offset == FIELD(database_url) || opt->offset == FIELD(database_admin_url)
-			      ? plain_database_url(value)
-			      : mem_strdup(value);
+		url = opt->is_database ? config_database_url(value) : mem_strdup(value);
 		secret_set(field(config, opt), url);
 		return url != NULL;
 	case TYPE_URL:
@@ -306,6 +309,12 @@ static bool option_set(struct config *config, const struct option *opt, const ch
 		return true;
 	}
 	return false;
+}
+
+static void set_unless_set(struct secret *secret, const struct secret *fallback)
+{
+	if (!secret_is_set(secret) && secret_is_set(fallback))
+		secret_set(secret, fallback->data);
 }
 
 enum err config_load(const char *env_file, FILE *faults, struct config *ret_config)
@@ -338,8 +347,8 @@ enum err config_load_checked(const char *env_file, config_check_fn *check, FILE 
 	if (config.api_auth == API_AUTH_UNSET)
 		config.api_auth = config.environment == ENVIRONMENT_PRODUCTION ? API_AUTH_REQUIRED
 									       : API_AUTH_OFF;
-	if (!secret_is_set(&config.database_admin_url) && secret_is_set(&config.database_url))
-		secret_set(&config.database_admin_url, config.database_url.data);
+	set_unless_set(&config.database_admin_url, &config.database_url);
+	set_unless_set(&config.database_exchange_url, &config.database_url);
 	if (!config.google_issuer && config.google_auth_url)
 		config.google_issuer = origin_of_url(config.google_auth_url);
 	if (check && check(&config, env_file, faults))

@@ -32,7 +32,9 @@ struct config {
 	int api_auth;                         /* enum api_auth */
 	int api_auth_off_in_production;       /* boolean */
 	struct secret database_admin_url;     /* database_url when it is unset */
+	struct secret database_exchange_url;  /* database_url when it is unset */
 	int database_plaintext_in_production; /* boolean */
+	int database_prepared_statements;     /* boolean */
 	struct secret database_url;           /* holds a password */
 	int database_workers;
 	int environment; /* enum environment */
@@ -82,5 +84,9 @@ void config_hide_secrets(void);
 
 /* Writes every option with its default and meaning, for --help. */
 void config_help(FILE *out);
+
+/* @url as libpq takes it: SQLAlchemy's postgresql+psycopg2:// is put right. Freed by the caller;
+ * NULL: it is too long. */
+char *config_database_url(const char *url);
 
 #endif

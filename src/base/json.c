@@ -143,19 +143,24 @@ const char *json_get_string(struct json_object *obj, const char *key)
 	return strlen(s) == (size_t)json_object_get_string_len(value) ? s : NULL;
 }
 
+static void add(struct json_object *obj, const char *key, struct json_object *value)
+{
+	json_object_object_add_ex(obj, key, value, JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
 void json_add_string(struct json_object *obj, const char *key, const char *value)
 {
-	json_object_object_add(obj, key, value ? json_object_new_string(value) : NULL);
+	add(obj, key, value ? json_object_new_string(value) : NULL);
 }
 
 void json_add_int(struct json_object *obj, const char *key, int64_t value)
 {
-	json_object_object_add(obj, key, json_object_new_int64(value));
+	add(obj, key, json_object_new_int64(value));
 }
 
 void json_add_bool(struct json_object *obj, const char *key, bool value)
 {
-	json_object_object_add(obj, key, json_object_new_boolean(value));
+	add(obj, key, json_object_new_boolean(value));
 }
 
 void json_add_time(struct json_object *obj, const char *key, int64_t unix_us)

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -31,7 +32,12 @@ static void put_clean(struct strbuf *line, const char *s, bool escaped)
 static void add_string(struct json_object *obj, const char *key, const char *value)
 {
 	CLEANUP(strbuf_release) struct strbuf clean = STRBUF_INIT(LOG_LINE_MAX);
+	size_t len = strlen(value);
 
+	if (len < LOG_LINE_MAX && utf8_valid(value, len, NULL)) {
+		json_add_string(obj, key, value);
+		return;
+	}
 	put_clean(&clean, value, true);
 	/* Past its cap it fills the line, which is then too long. */
 	json_add_string(obj, key, clean.data);
@@ -77,10 +83,37 @@ static void format_line(const struct log *log, struct strbuf *line, enum log_lev
 	strbuf_putc(line, '\n');
 }
 
+/* One write, so that lines of several processes do not mix. */
+static void put_out(const struct log *log, const struct strbuf *lines)
+{
+	ssize_t ignored = write(log->fd, lines->data, lines->len);
+
+	(void)ignored;
+}
+
+void log_flush(const struct log *log)
+{
+	if (!log->held || !log->held->len)
+		return;
+	put_out(log, log->held);
+	strbuf_reset(log->held);
+}
+
+static void hold(const struct log *log, enum log_level level, const struct strbuf *line)
+{
+	if (log->held->len + line->len > LOG_HELD_MAX)
+		log_flush(log);
+	if (line->len > LOG_HELD_MAX)
+		put_out(log, line);
+	else
+		strbuf_put(log->held, line->data, line->len);
+	if (level >= LOG_WARNING)
+		log_flush(log);
+}
+
 void log_write(const struct log *log, enum log_level level, const struct log_field *fields)
 {
 	CLEANUP(strbuf_release) struct strbuf line = STRBUF_INIT(LOG_LINE_MAX);
-	ssize_t ignored;
 
 	if (level < log->level)
 		return;
@@ -91,7 +124,8 @@ void log_write(const struct log *log, enum log_level level, const struct log_fie
 			    (const struct log_field[]){
 				    fields[0], LOG_STR("fields", "over 8 KiB, left out"), { 0 } });
 	}
-	/* One write, so that lines of several processes do not mix. */
-	ignored = write(log->fd, line.data, line.len);
-	(void)ignored;
+	if (log->held)
+		hold(log, level, &line);
+	else
+		put_out(log, &line);
 }

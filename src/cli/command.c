@@ -3,13 +3,19 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "base/number.h"
+
 #include "base/banned.h"
+
+#define BATCH_MAX 10000
 
 static const struct option options[] = {
 	{ "batch", required_argument, NULL, 'n' },
 	{ "branches", required_argument, NULL, 'b' },
+	{ "dry-run", no_argument, NULL, 'y' },
 	{ "env-file", required_argument, NULL, 'e' },
 	{ "expires", required_argument, NULL, 'x' },
+	{ "from", required_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "label", required_argument, NULL, 'l' },
 	{ "no-database", no_argument, NULL, 'd' },
@@ -30,12 +36,16 @@ static const char **place_of(struct arguments *args, int letter)
 		return &args->no_database;
 	case 'e':
 		return &args->env_file;
+	case 'f':
+		return &args->from;
 	case 'l':
 		return &args->label;
 	case 'r':
 		return &args->role;
 	case 's':
 		return &args->socket_dir;
+	case 'y':
+		return &args->dry_run;
 	default:
 		return &args->expires;
 	}
@@ -138,6 +148,19 @@ static const char *find_group(const struct command *commands, size_t count, cons
 			return word;
 	}
 	return NULL;
+}
+
+bool command_batch(const char *command, const char *text, int fallback, int *ret_batch)
+{
+	int64_t n = fallback;
+
+	if (text && !number_parse(text, 1, BATCH_MAX, &n)) {
+		fprintf(stderr, "token-service %s: --batch must be a whole number from 1 to %d\n",
+			command, BATCH_MAX);
+		return false;
+	}
+	*ret_batch = (int)n;
+	return true;
 }
 
 int command_run(const struct command *commands, size_t count, int argc, char **argv)

@@ -18,8 +18,10 @@
 struct arguments {
 	const char *batch;
 	const char *branches;
+	const char *dry_run; /* a flag: "" */
 	const char *env_file;
 	const char *expires;
+	const char *from;
 	const char *label;
 	const char *no_database; /* a flag: "" */
 	const char *role;
@@ -35,6 +37,10 @@ struct command {
 	const char *help;
 	int (*run)(const struct arguments *args); /* returns the exit status */
 };
+
+/* The rows of a batch, --batch's @text; @fallback when NULL. False, after a complaint of @command's:
+ * not a whole number from 1 to 10000. */
+MUST_CHECK bool command_batch(const char *command, const char *text, int fallback, int *ret_batch);
 
 /* Finds the command that @argv names and runs it; or helps, or complains. Returns the exit status. */
 int command_run(const struct command *commands, size_t count, int argc, char **argv);

@@ -4,11 +4,8 @@
  */
 #include "cli/rekey.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -20,7 +17,6 @@
 #include "base/banned.h"
 
 #define BATCH_DEFAULT 500
-#define BATCH_MAX 10000
 /* A page may have to pass over a whole table. */
 #define CALL_MS 60000
 #define AGAIN_MS 200
@@ -28,7 +24,7 @@
 struct rekey {
 	struct db *db;
 	struct keyring *keyring;
-	char like[KEY_ID_SIZE + 8]; /* what is under the current key */
+	char like[SEAL_HEAD_SIZE + 1]; /* what is under the current key */
 	int batch;
 	int patience_ms; /* how long others may keep rows locked */
 	bool tells;      /* values that do not open are named: in the first round */
@@ -96,12 +92,10 @@ static enum err seal_anew(const struct rekey *rekey, enum reseal_column column,
 {
 	CLEANUP(secret_release) struct secret plain = { 0 };
 	enum vault_column place = vault_column(column);
-	enum err err =
-		vault_open(rekey->keyring, place, row->row ? row->row : "", row->value, &plain);
+	const char *name = row->row ? row->row : "";
+	enum err err = vault_open(rekey->keyring, place, name, row->value, &plain);
 
-	return err ? err
-		   : vault_seal(rekey->keyring, place, row->row ? row->row : "", plain.data,
-				ret_sealed);
+	return err ? err : vault_seal(rekey->keyring, place, name, plain.data, ret_sealed);
 }
 
 static enum err reseal_page(const struct rekey *rekey, enum reseal_column column,
@@ -188,7 +182,7 @@ static enum err rekey_column(struct rekey *rekey, enum reseal_column column)
 				reseal_column_name(column), pass.left);
 			break;
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = AGAIN_MS * 1000000L }, NULL);
+		clock_sleep_ms(AGAIN_MS);
 	}
 	rekey->failed += pass.failed + pass.left;
 	return ERR_OK;
@@ -230,29 +224,9 @@ static enum err rekey_all(struct rekey *rekey)
 	return err;
 }
 
-static bool parse_batch(const char *text, int *ret_batch)
-{
-	char *end;
-	long n;
-
-	if (!text) {
-		*ret_batch = BATCH_DEFAULT;
-		return true;
-	}
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || *text < '0' || *text > '9' || *end || n < 1 || n > BATCH_MAX) {
-		fprintf(stderr,
-			"token-service rekey: --batch must be a whole number from 1 to %d\n",
-			BATCH_MAX);
-		return false;
-	}
-	*ret_batch = (int)n;
-	return true;
-}
-
 static int run(const struct config *config, struct rekey *rekey)
 {
+	char head[SEAL_HEAD_SIZE];
 	enum err err = keyring_new(config->secret_key.data, config->secret_key_previous.data,
 				   &rekey->keyring);
 
@@ -260,8 +234,8 @@ static int run(const struct config *config, struct rekey *rekey)
 		fputs("token-service rekey: SECRET_KEY cannot be used\n", stderr);
 		return EXIT_FAILED;
 	}
-	snprintf(rekey->like, sizeof(rekey->like), "v1.%s.%%",
-		 keyring_id(rekey->keyring, KEYRING_CURRENT));
+	seal_head(rekey->keyring, head);
+	snprintf(rekey->like, sizeof(rekey->like), "%s%%", head);
 	/* A refresh holds its row for as long as the provider and the settling may take. */
 	rekey->patience_ms = 3 * config->google_timeout_ms + 10000;
 	rekey->db = db_new(config->database_admin_url.data);
@@ -281,7 +255,7 @@ int rekey_run(const struct arguments *args)
 	struct config config;
 	int status;
 
-	if (!parse_batch(args->batch, &rekey.batch) ||
+	if (!command_batch("rekey", args->batch, BATCH_DEFAULT, &rekey.batch) ||
 	    settings_load(args->env_file, stderr, &config))
 		return EXIT_USAGE;
 	status = run(&config, &rekey);

@@ -1,6 +1,5 @@
 #include "crypto/digest.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/evp.h>
@@ -19,8 +18,7 @@ enum err digest_sha256(const void *data, size_t len, unsigned char *ret_digest)
 
 void base64url_encode(const unsigned char *data, size_t len, char *ret_text)
 {
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char alphabet[] = BASE64URL_ALPHABET;
 	unsigned int bits = 0;
 	int have = 0;
 
@@ -71,12 +69,23 @@ bool base64url_decode(const char *text, unsigned char *ret_data, size_t *ret_len
 	return true;
 }
 
+void hex_encode(const unsigned char *data, size_t len, char *ret_text)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		*ret_text++ = digits[data[i] >> 4];
+		*ret_text++ = digits[data[i] & 15];
+	}
+	*ret_text = '\0';
+}
+
 enum err digest_sha256_hex(const char *s, char *ret_text)
 {
 	unsigned char digest[SHA256_SIZE];
 	enum err err = digest_sha256(s, strlen(s), digest);
 
-	for (size_t i = 0; !err && i < SHA256_SIZE; i++)
-		snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+	if (!err)
+		hex_encode(digest, sizeof(digest), ret_text);
 	return err;
 }

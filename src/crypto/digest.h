@@ -12,7 +12,10 @@
 /* ERR_INTERNAL: OpenSSL refused. */
 MUST_CHECK enum err digest_sha256(const void *data, size_t len, unsigned char *ret_digest);
 
-/* Bytes of the text of @n bytes, its NUL included (RFC 4648 section 5, no padding). */
+/* RFC 4648 section 5, in the order of the values. */
+#define BASE64URL_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+/* Bytes of the text of @n bytes, its NUL included; no padding. */
 #define BASE64URL_SIZE(n) (((n)*4 + 2) / 3 + 1)
 
 void base64url_encode(const unsigned char *data, size_t len, char *ret_text);
@@ -24,7 +27,10 @@ void base64url_encode(const unsigned char *data, size_t len, char *ret_text);
  * not what base64url_encode() writes (no padding, no spare bits that are set, nothing else). */
 MUST_CHECK bool base64url_decode(const char *text, unsigned char *ret_data, size_t *ret_len);
 
-/* Bytes of the text of digest_hex(), its NUL included. */
+/* Writes @len bytes at @data in lower-case hexadecimal; @ret_text has room for 2 * @len + 1. */
+void hex_encode(const unsigned char *data, size_t len, char *ret_text);
+
+/* Bytes of the text of digest_sha256_hex(), its NUL included. */
 #define SHA256_HEX_SIZE (2 * SHA256_SIZE + 1)
 
 /* SHA-256 of the string @s in lower-case hexadecimal, as PostgreSQL writes bytea after "\x". */

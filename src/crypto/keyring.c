@@ -1,6 +1,5 @@
 #include "crypto/keyring.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,8 +76,7 @@ static enum err add_key(struct keyring *keyring, const struct secret *text)
 	explicit_bzero(prk, sizeof(prk));
 	if (!err)
 		err = expand(key, ID_LABEL, sizeof(ID_LABEL) - 1, id, sizeof(id));
-	for (size_t i = 0; i < ID_BYTES; i++)
-		snprintf(key->id + 2 * i, 3, "%02x", id[i]);
+	hex_encode(id, sizeof(id), key->id);
 	if (err || !keyring_find(keyring, key->id, &same)) {
 		EVP_KDF_CTX_free(key->expand);
 		*key = (struct key){ 0 };

@@ -1,5 +1,6 @@
 #include "crypto/seal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@
 #define LABEL "seal"
 
 /* Where the base64url text begins. */
-#define HEAD_LEN (sizeof(FORMAT) - 1 + KEY_ID_SIZE)
+#define HEAD_LEN (SEAL_HEAD_SIZE - 1)
 
 /* LABEL NUL table NUL column NUL row; what follows LABEL's NUL is the associated data. */
 static void put_place(const struct seal_place *place, struct strbuf *info)
@@ -73,6 +74,11 @@ static enum err encrypt(const struct keyring *keyring, const struct seal_place *
 	return ERR_OK;
 }
 
+void seal_head(const struct keyring *keyring, char *ret_head)
+{
+	snprintf(ret_head, SEAL_HEAD_SIZE, FORMAT "%s.", keyring_id(keyring, KEYRING_CURRENT));
+}
+
 enum err seal(const struct keyring *keyring, const struct seal_place *place, const char *plain,
 	      char **ret_text)
 {
@@ -89,9 +95,7 @@ enum err seal(const struct keyring *keyring, const struct seal_place *place, con
 	if (err)
 		return err;
 	text = mem_alloc(HEAD_LEN + BASE64URL_SIZE(len + OVERHEAD));
-	memcpy(text, FORMAT, sizeof(FORMAT) - 1);
-	memcpy(text + sizeof(FORMAT) - 1, keyring_id(keyring, KEYRING_CURRENT), KEY_ID_SIZE - 1);
-	text[HEAD_LEN - 1] = '.';
+	seal_head(keyring, text);
 	base64url_encode(box, len + OVERHEAD, text + HEAD_LEN);
 	*ret_text = text;
 	return ERR_OK;
@@ -100,11 +104,9 @@ enum err seal(const struct keyring *keyring, const struct seal_place *place, con
 /* Is @text, without the head, long enough for nonce and tag, and base64url throughout? */
 static bool is_box(const char *text)
 {
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	size_t len = strlen(text);
 
-	return len >= BASE64URL_SIZE(OVERHEAD) - 1 && strspn(text, alphabet) == len;
+	return len >= BASE64URL_SIZE(OVERHEAD) - 1 && strspn(text, BASE64URL_ALPHABET) == len;
 }
 
 /* "v1.", eight hexadecimal digits, "."? */

@@ -17,8 +17,11 @@
 /* Most bytes that can be sealed; a provider's answer is smaller. */
 #define SEAL_PLAIN_MAX (128 * 1024)
 
+/* "v1.<key id>.", its NUL included. */
+#define SEAL_HEAD_SIZE (3 + KEY_ID_SIZE + 1)
+
 /* Bytes of the text of @n sealed bytes, its NUL included: head, nonce, tag. */
-#define SEAL_TEXT_SIZE(n) (3 + KEY_ID_SIZE + BASE64URL_SIZE((n) + 12 + 16))
+#define SEAL_TEXT_SIZE(n) (SEAL_HEAD_SIZE - 1 + BASE64URL_SIZE((n) + 12 + 16))
 
 /* Where a sealed value stands. Borrowed texts; @row is known before the value is written and
  * never changes. */
@@ -40,6 +43,10 @@ MUST_CHECK enum err seal(const struct keyring *keyring, const struct seal_place 
  */
 MUST_CHECK enum err unseal(const struct keyring *keyring, const struct seal_place *place,
 			   const char *text, struct secret *ret_plain);
+
+/* What every value begins with that is sealed under the current key, into @ret_head
+ * (SEAL_HEAD_SIZE bytes). */
+void seal_head(const struct keyring *keyring, char *ret_head);
 
 /* Is @text sealed under the current key? Says nothing of whether it opens. */
 bool seal_is_current(const struct keyring *keyring, const char *text);

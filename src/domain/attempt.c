@@ -1,7 +1,6 @@
 #include "domain/attempt.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "domain/outcome.h"
@@ -84,8 +83,7 @@ static enum err ask_provider(struct attempt *attempt)
 		if (err != ERR_PROVIDER_UNAVAILABLE || !attempt->failure.not_sent ||
 		    tries == TRIES_MAX || clock_left_ms(last_start_ms) <= TRY_AGAIN_MAX_MS)
 			return err;
-		nanosleep(&(struct timespec){ .tv_nsec = random() % TRY_AGAIN_MAX_MS * 1000000L },
-			  NULL);
+		clock_sleep_ms((int)(random() % TRY_AGAIN_MAX_MS));
 	}
 }
 
@@ -111,7 +109,8 @@ void attempt_release(struct attempt *attempt)
 	secret_release(&attempt->refresh_token);
 }
 
-enum err attempt_run(struct attempt *attempt, struct token *ret_token)
+/* @ret_outcome: how the refresh went, which is not what its caller is told. */
+static enum err run(struct attempt *attempt, struct token *ret_token, enum err *ret_outcome)
 {
 	const struct domain *domain = attempt->domain;
 	struct token_row row = attempt->lock->row;
@@ -123,22 +122,31 @@ enum err attempt_run(struct attempt *attempt, struct token *ret_token)
 	if (clock_left_ms(attempt->call->deadline_ms) <
 	    domain->config->google_timeout_ms + 2 * DB_CALL_MS) {
 		attempt->problem->retry_after_s = 1;
-		return ERR_REFRESH_IN_PROGRESS;
+		return *ret_outcome = ERR_REFRESH_IN_PROGRESS;
 	}
-	err = open_secrets(attempt);
+	*ret_outcome = err = open_secrets(attempt);
 	if (err)
 		return outcome_fail(attempt, err, &row, ret_token);
 	/* A provider that is known to hang is not asked, and the row is none the worse for it. */
-	err = google_admit(domain->google, &wait_s);
+	*ret_outcome = err = google_admit(domain->google, &wait_s);
 	if (err) {
 		row.refresh_error = err_info(err)->code;
 		row.refresh_retry_at_us = row.now_us + wait_s * US_PER_S;
 		return outcome_tell_failure(attempt, err, &row, ret_token);
 	}
-	err = ask_provider(attempt);
+	*ret_outcome = err = ask_provider(attempt);
 	if (!err)
-		return outcome_store(attempt, ret_token);
+		return *ret_outcome = outcome_store(attempt, ret_token);
 	if (err == ERR_INTERNAL)
 		return err;
 	return outcome_fail(attempt, err, &row, ret_token);
+}
+
+enum err attempt_run(struct attempt *attempt, struct token *ret_token)
+{
+	enum err outcome;
+	enum err err = run(attempt, ret_token, &outcome);
+
+	metrics_count_refresh(attempt->domain->metrics, outcome);
+	return err;
 }

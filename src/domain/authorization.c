@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -147,9 +146,6 @@ static enum err check_stored(const struct domain *domain, const struct token_upd
 									     : ERR_DB_CONFLICT;
 }
 
-/* Until a database that is away is tried again. */
-static const struct timespec AGAIN = { .tv_nsec = 100 * 1000 * 1000 };
-
 /* As long as there is time, a database that is away is waited for: the code is used up. */
 static enum err store_until(const struct domain *domain, const struct login_row *login,
 			    const struct token_update *update, const struct audit_actor *actor,
@@ -168,7 +164,7 @@ static enum err store_until(const struct domain *domain, const struct login_row 
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			return err;
 		unclear = true;
-		nanosleep(&AGAIN, NULL);
+		clock_sleep_ms(STORE_AGAIN_MS);
 		if (!check_stored(domain, update))
 			return ERR_OK;
 	}
@@ -194,7 +190,7 @@ static enum err give_up(const struct domain *domain, const struct login_row *log
 		db_query_release(&query);
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			return err ? err : ERR_CLIENT_NOT_FOUND;
-		nanosleep(&AGAIN, NULL);
+		clock_sleep_ms(STORE_AGAIN_MS);
 	}
 }
 
@@ -202,37 +198,22 @@ static enum err store_grant(const struct domain *domain, const struct login_call
 			    const struct login_row *login, const struct token_answer *answer,
 			    struct consent *ret_consent)
 {
-	CLEANUP(mem_free_ptr) char *access_token = NULL, *refresh_token = NULL;
-	int64_t expires_at_us = login->now_us + answer->expires_in_s * US_PER_S;
+	CLEANUP(token_update_release) struct token_update update = { 0 };
 	int64_t last_try_ms = callback->deadline_ms - 2 * DB_CALL_MS;
-	struct token_update update = {
-		.client_id = login->id,
-		.token_type = answer->token_type,
-		.scope = answer->scope,
-		.expires_at_us = expires_at_us,
-		.refresh_began_at_us = login->now_us,
-		.refresh_due_at_us = token_due_at(domain, login->now_us, expires_at_us),
-	};
-	enum err err = vault_seal_id(domain->keyring, VAULT_ACCESS_TOKEN, login->id,
-				     answer->access_token.data, &access_token);
+	enum err err = token_update_seal(domain, login->id, answer, login->now_us, &update);
 
-	if (!err)
-		err = vault_seal_id(domain->keyring, VAULT_REFRESH_TOKEN, login->id,
-				    answer->refresh_token.data, &refresh_token);
 	if (err)
 		return err;
-	update.access_token = access_token;
-	update.refresh_token = refresh_token;
 	err = store_until(domain, login, &update, &callback->actor, last_try_ms);
 	if (err == ERR_DB_NO_ROW)
-		return give_up(domain, login, refresh_token, last_try_ms);
+		return give_up(domain, login, update.refresh_token, last_try_ms);
 	if (err == ERR_DB_CONFLICT)
 		return ERR_INVALID_STATE;
 	if (err)
 		return err == ERR_DB_LOCKED ? ERR_REFRESH_IN_PROGRESS : err;
 	ret_consent->oauth_client_id = mem_strdup(login->client_id);
 	ret_consent->branch_id = mem_strdup(login->branch_id);
-	ret_consent->expires_at_us = expires_at_us;
+	ret_consent->expires_at_us = update.expires_at_us;
 	secret_set(&ret_consent->access_token, answer->access_token.data);
 	return ERR_OK;
 }

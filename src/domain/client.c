@@ -99,9 +99,11 @@ enum err client_answer(const struct db_query *query, struct client_row *ret_row)
 	return ERR_OK;
 }
 
-void client_page_ask(int64_t after, const char *search, int limit, char *pattern,
+void client_page_ask(const struct domain *domain, const struct client_page *page, char *pattern,
 		     struct db_query *query)
 {
+	struct client_page asked = *page;
+	const char *search = page->search;
 	char *out = pattern;
 
 	if (search) {
@@ -114,7 +116,21 @@ void client_page_ask(int64_t after, const char *search, int limit, char *pattern
 		*out++ = '%';
 		*out = '\0';
 	}
-	client_page_query(query, after, search ? pattern : NULL, limit);
+	asked.search = search ? pattern : NULL;
+	asked.buffer_s = domain->config->token_expiry_buffer_s;
+	client_page_query(query, &asked);
+}
+
+bool client_token_state_is_known(const char *state)
+{
+	static const char *const states[] = {
+		"none", "valid", "expiring", "expired", "reauthorization_required", "revoked",
+	};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (!strcmp(state, states[i]))
+			return true;
+	return false;
 }
 
 const char *client_token_state(const struct domain *domain, const struct client_row *row)

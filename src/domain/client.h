@@ -32,12 +32,14 @@ void client_get_ask(int64_t id, struct db_query *query);
 /* Turns the query's outcome into one row. ERR_BRANCH_EXISTS, ERR_CLIENT_NOT_FOUND, or the query's. */
 MUST_CHECK enum err client_answer(const struct db_query *query, struct client_row *ret_row);
 
-/* A page begins behind id @after. @search: NULL or what a column must contain. @pattern
+/* @page has everything but buffer_s; its search is what a column must contain, in plain. @pattern
  * (CLIENT_SEARCH_MAX * 2 + 3 bytes) holds the pattern that @query borrows. */
-void client_page_ask(int64_t after, const char *search, int limit, char *pattern,
+void client_page_ask(const struct domain *domain, const struct client_page *page, char *pattern,
 		     struct db_query *query);
 
-/* One of: none, valid, expiring, expired, reauthorization_required, revoked. */
+#define CLIENT_TOKEN_STATES "none, valid, expiring, expired, reauthorization_required or revoked"
+bool client_token_state_is_known(const char *state);
+/* One of CLIENT_TOKEN_STATES, by the database's clock. */
 const char *client_token_state(const struct domain *domain, const struct client_row *row);
 
 #endif

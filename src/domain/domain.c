@@ -9,7 +9,7 @@
 #include "base/banned.h"
 
 enum err domain_init(struct domain *domain, const struct config *config,
-		     struct domain_shared *shared, bool calls_provider)
+		     struct domain_shared *shared, struct metrics *metrics, bool calls_provider)
 {
 	struct google_settings settings = {
 		.token_url = config->google_token_url,
@@ -18,11 +18,12 @@ enum err domain_init(struct domain *domain, const struct config *config,
 		.timeout_ms = config->google_timeout_ms,
 		.token_breaker = &shared->token_breaker,
 		.revoke_breaker = &shared->revoke_breaker,
+		.metrics = metrics,
 	};
 	unsigned int seed;
 	enum err err = random_bytes(&seed, sizeof(seed));
 
-	*domain = (struct domain){ .config = config, .shared = shared };
+	*domain = (struct domain){ .config = config, .shared = shared, .metrics = metrics };
 	/* For jitter; workers forked from one master must not draw the same. */
 	srandom(seed);
 	if (!err && calls_provider)
@@ -32,8 +33,13 @@ enum err domain_init(struct domain *domain, const struct config *config,
 				  &domain->keyring);
 	if (err)
 		return err;
-	domain->db = db_new(config->database_url.data);
+	/* Where a pooler is in between, transactions that are held while the provider is asked must not
+	 * take the connections that reads need. */
+	domain->db = db_new(calls_provider ? config->database_exchange_url.data
+					   : config->database_url.data);
+	db_set_prepares(domain->db, config->database_prepared_statements);
 	db_on_connect(domain->db, canary_check, domain->keyring);
+	db_set_metrics(domain->db, metrics);
 	return ERR_OK;
 }
 

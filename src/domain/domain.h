@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/metrics.h"
 #include "crypto/keyring.h"
 #include "google/google.h"
 #include "google/token_endpoint.h"
@@ -15,21 +16,28 @@
 /* What all workers of a host share; in shared memory, zero at the begin. */
 struct domain_shared {
 	struct breaker token_breaker, revoke_breaker;
+	struct metrics_survey survey;
 };
 
 /* One for each worker. */
 struct domain {
-	const struct config *config;        /* borrowed */
-	const struct domain_shared *shared; /* borrowed */
+	const struct config *config;  /* borrowed */
+	struct domain_shared *shared; /* borrowed */
+	struct metrics *metrics;      /* borrowed; NULL: nothing is counted */
 	struct db *db;
 	struct keyring *keyring;
 	struct google *google; /* NULL in workers that do not call the provider */
 };
 
-/* Does not connect to anything yet. @shared is borrowed. ERR_INTERNAL: a library refused. */
+/* Does not connect to anything yet. @shared and @metrics (NULL: nothing is counted) are borrowed.
+ * ERR_INTERNAL: a library refused. */
 MUST_CHECK enum err domain_init(struct domain *domain, const struct config *config,
-				struct domain_shared *shared, bool calls_provider);
+				struct domain_shared *shared, struct metrics *metrics,
+				bool calls_provider);
 void domain_release(struct domain *domain);
+
+/* What must not be lost is stored again so soon while the database is away. */
+#define STORE_AGAIN_MS 100
 
 /* Whom a login link is for, and what its ticket has to say. */
 struct login_target {

@@ -12,12 +12,10 @@
 
 static bool is_well_formed(const char *key)
 {
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	size_t len = KEY_SIZE - 1;
 
 	return strlen(key) == len && !strncmp(key, KEY_PREFIX, PREFIX_LEN) &&
-	       strspn(key + PREFIX_LEN, alphabet) == len - PREFIX_LEN;
+	       strspn(key + PREFIX_LEN, BASE64URL_ALPHABET) == len - PREFIX_LEN;
 }
 
 enum err key_hash(const char *key, char *ret_hash)

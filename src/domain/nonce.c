@@ -17,8 +17,7 @@ enum err nonce_new(char *ret_nonce)
 bool nonce_is_one(const char *text)
 {
 	return text && strlen(text) == NONCE_SIZE - 1 &&
-	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
-		       NONCE_SIZE - 1;
+	       strspn(text, BASE64URL_ALPHABET) == NONCE_SIZE - 1;
 }
 
 enum err nonce_hash(const char *nonce, char *ret_hash)

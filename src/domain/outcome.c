@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -144,7 +143,7 @@ static enum err settle(struct attempt *attempt, const struct token_update *updat
 		db_query_release(&query);
 		alarm_check(&attempt->alarm);
 		if (err && err != ERR_DB_NO_ROW)
-			nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+			clock_sleep_ms(STORE_AGAIN_MS);
 	} while (err && err != ERR_DB_NO_ROW && clock_left_ms(last_try_ms) > 0);
 	return err;
 }
@@ -152,30 +151,14 @@ static enum err settle(struct attempt *attempt, const struct token_update *updat
 enum err outcome_store(struct attempt *attempt, struct token *ret_token)
 {
 	const struct token_row *row = &attempt->lock->row;
-	struct token_answer *answer = &attempt->answer;
-	CLEANUP(mem_free_ptr) char *access_token = NULL, *refresh_token = NULL;
-	/* The lifetime counts from before the request was sent. */
-	int64_t expires_at_us = row->now_us + answer->expires_in_s * US_PER_S;
-	struct token_update update = {
-		.client_id = row->client_id,
-		.token_type = answer->token_type,
-		.scope = answer->scope,
-		.expires_at_us = expires_at_us,
-		.refresh_began_at_us = row->now_us,
-		.refresh_due_at_us = token_due_at(attempt->domain, row->now_us, expires_at_us),
-	};
+	CLEANUP(token_update_release) struct token_update update = { 0 };
 	struct token_row fresh = *row;
 	struct db_query query;
-	enum err err = vault_seal_id(attempt->domain->keyring, VAULT_ACCESS_TOKEN, row->client_id,
-				     answer->access_token.data, &access_token);
+	enum err err = token_update_seal(attempt->domain, row->client_id, &attempt->answer,
+					 row->now_us, &update);
 
-	if (!err)
-		err = vault_seal_id(attempt->domain->keyring, VAULT_REFRESH_TOKEN, row->client_id,
-				    answer->refresh_token.data, &refresh_token);
 	if (err)
 		return err;
-	update.access_token = access_token;
-	update.refresh_token = refresh_token;
 	token_refreshed_query(&query, &update, row->grant_version, attempt->call->forced_by);
 	err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
@@ -192,7 +175,7 @@ enum err outcome_store(struct attempt *attempt, struct token *ret_token)
 	fresh.access_token = update.access_token;
 	fresh.token_type = update.token_type;
 	fresh.scope = update.scope ? update.scope : row->scope;
-	fresh.expires_at_us = expires_at_us;
+	fresh.expires_at_us = update.expires_at_us;
 	fresh.refresh_error = NULL;
 	return token_from_row(attempt->domain, &fresh, attempt->call->wish, ret_token);
 }

@@ -121,9 +121,12 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	bool works = seen->expires_at_us > seen->now_us;
 	int64_t until_ms = refresh_wait_until_ms(domain, call->arrived_ms, call->deadline_ms);
 	int wait_ms = works && !call->forced ? 0 : clock_left_ms(until_ms);
+	int64_t begun_us = clock_monotonic_us();
 	enum err err;
 
 	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain), &lock);
+	if (domain->metrics)
+		metrics_observe(&domain->metrics->lock_wait, clock_monotonic_us() - begun_us);
 	if (err == ERR_DB_LOCKED && works && !call->forced) {
 		return token_from_row(domain, seen, call->wish, ret_token);
 	}

@@ -35,13 +35,16 @@ static enum err check_database(const char *name, const struct secret *value,
 	return ERR_CONFIG;
 }
 
-/* The owner's is the other one where it is not set: nothing is said twice. */
+/* The others are the first where they are not set: nothing is said twice. */
 static enum err check_databases(const struct config *config, FILE *faults)
 {
 	enum err err = check_database("DATABASE_URL", &config->database_url, config, faults);
 
 	if (!secret_equal(&config->database_admin_url, &config->database_url) &&
 	    check_database("DATABASE_ADMIN_URL", &config->database_admin_url, config, faults))
+		err = ERR_CONFIG;
+	if (!secret_equal(&config->database_exchange_url, &config->database_url) &&
+	    check_database("DATABASE_EXCHANGE_URL", &config->database_exchange_url, config, faults))
 		err = ERR_CONFIG;
 	return err;
 }

@@ -193,3 +193,35 @@ enum err token_get_answer(const struct domain *domain, const struct db_query *qu
 	token = (struct token){ 0 };
 	return verdict == TOKEN_WANTS_REFRESH && !breaker_is_open(breaker) ? ERR_AGAIN : ERR_OK;
 }
+
+enum err token_update_seal(const struct domain *domain, int64_t client_id,
+			   const struct token_answer *answer, int64_t began_us,
+			   struct token_update *ret_update)
+{
+	int64_t expires_at_us = began_us + answer->expires_in_s * US_PER_S;
+	char *access_token = NULL, *refresh_token = NULL;
+	enum err err = vault_seal_id(domain->keyring, VAULT_ACCESS_TOKEN, client_id,
+				     answer->access_token.data, &access_token);
+
+	if (!err)
+		err = vault_seal_id(domain->keyring, VAULT_REFRESH_TOKEN, client_id,
+				    answer->refresh_token.data, &refresh_token);
+	*ret_update = (struct token_update){
+		.client_id = client_id,
+		.access_token = access_token,
+		.refresh_token = refresh_token,
+		.token_type = answer->token_type,
+		.scope = answer->scope,
+		.expires_at_us = expires_at_us,
+		.refresh_began_at_us = began_us,
+		.refresh_due_at_us = token_due_at(domain, began_us, expires_at_us),
+	};
+	return err;
+}
+
+void token_update_release(struct token_update *update)
+{
+	free((char *)update->access_token);
+	free((char *)update->refresh_token);
+	*update = (struct token_update){ 0 };
+}

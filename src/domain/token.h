@@ -60,6 +60,16 @@ enum err token_stored_error(const struct token_row *row, struct problem *problem
 /* When a refresher should take a token that was fetched at @began_us and expires at @expires_at_us. */
 int64_t token_due_at(const struct domain *domain, int64_t began_us, int64_t expires_at_us);
 
+/*
+ * What the provider's @answer to a request that began at @began_us is stored as: the lifetime
+ * counts from then. @ret_update, { 0 } before, owns its two tokens, which are sealed, also after an
+ * error: token_update_release(). The rest is borrowed from @answer.
+ */
+MUST_CHECK enum err token_update_seal(const struct domain *domain, int64_t client_id,
+				      const struct token_answer *answer, int64_t began_us,
+				      struct token_update *ret_update);
+void token_update_release(struct token_update *update);
+
 /* GET /tokens/{branch_id} in the database pool, over one statement. */
 void token_get_ask(const char *branch_id, struct db_query *query);
 /*

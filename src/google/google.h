@@ -12,6 +12,7 @@
 #include "base/alarm.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/metrics.h"
 #include "base/strbuf.h"
 #include "google/breaker.h"
 
@@ -26,6 +27,7 @@ struct google_settings {
 	/* Shared by the host's workers; one for each endpoint, which may fail by itself. */
 	struct breaker *token_breaker;
 	struct breaker *revoke_breaker;
+	struct metrics *metrics; /* NULL: nothing is counted */
 };
 
 struct google;

@@ -1,10 +1,12 @@
 #include "google/revoke_endpoint.h"
 
+#include "base/clock.h"
+
 #include "base/banned.h"
 
 #define FORM_MAX 16384
 
-enum err revoke_endpoint_revoke(struct google *google, const char *token)
+static enum err ask(struct google *google, const char *token)
 {
 	CLEANUP(google_answer_release) struct google_answer answer;
 	CLEANUP(strbuf_release) struct strbuf form = STRBUF_INIT(FORM_MAX);
@@ -25,4 +27,14 @@ enum err revoke_endpoint_revoke(struct google *google, const char *token)
 		return ERR_OK;
 	return answer.status >= 500 || answer.status == 429 ? ERR_PROVIDER_UNAVAILABLE
 							    : ERR_PROVIDER_ERROR;
+}
+
+enum err revoke_endpoint_revoke(struct google *google, const char *token)
+{
+	int64_t begun_us = clock_monotonic_us();
+	enum err err = ask(google, token);
+
+	metrics_count_provider_call(google_settings(google)->metrics, METRICS_REVOKE, err,
+				    clock_monotonic_us() - begun_us);
+	return err;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -145,8 +146,8 @@ static void put_field(struct strbuf *form, const char *name, const char *value)
 	strbuf_put_percent(form, value);
 }
 
-static enum err post(struct google *google, const struct strbuf *form, struct alarm *alarm,
-		     struct token_answer *ret_answer, struct provider_failure *ret_failure)
+static enum err ask(struct google *google, const struct strbuf *form, struct alarm *alarm,
+		    struct token_answer *ret_answer, struct provider_failure *ret_failure)
 {
 	CLEANUP(google_answer_release) struct google_answer answer;
 	const char *code = "invalid_response";
@@ -166,6 +167,18 @@ static enum err post(struct google *google, const struct strbuf *form, struct al
 	return token_answer_parse(&answer, ret_answer, ret_failure);
 }
 
+static enum err post(struct google *google, enum metrics_call call, const struct strbuf *form,
+		     struct alarm *alarm, struct token_answer *ret_answer,
+		     struct provider_failure *ret_failure)
+{
+	int64_t begun_us = clock_monotonic_us();
+	enum err err = ask(google, form, alarm, ret_answer, ret_failure);
+
+	metrics_count_provider_call(google_settings(google)->metrics, call, err,
+				    clock_monotonic_us() - begun_us);
+	return err;
+}
+
 enum err token_endpoint_exchange(struct google *google, const char *client_id,
 				 const char *client_secret, const char *code,
 				 const char *code_verifier, const char *redirect_uri,
@@ -180,7 +193,7 @@ enum err token_endpoint_exchange(struct google *google, const char *client_id,
 	put_field(&form, "client_id", client_id);
 	put_field(&form, "client_secret", client_secret);
 	put_field(&form, "code_verifier", code_verifier);
-	return post(google, &form, NULL, ret_answer, ret_failure);
+	return post(google, METRICS_EXCHANGE, &form, NULL, ret_answer, ret_failure);
 }
 
 enum err token_endpoint_refresh(struct google *google, const char *client_id,
@@ -194,5 +207,5 @@ enum err token_endpoint_refresh(struct google *google, const char *client_id,
 	put_field(&form, "refresh_token", refresh_token);
 	put_field(&form, "client_id", client_id);
 	put_field(&form, "client_secret", client_secret);
-	return post(google, &form, alarm, ret_answer, ret_failure);
+	return post(google, METRICS_REFRESH, &form, alarm, ret_answer, ret_failure);
 }

@@ -218,9 +218,10 @@ static bool read_body(struct http_connection *conn)
 	int n;
 
 	strbuf_reset(&conn->request.body);
-	while ((n = FCGX_GetStr(chunk, sizeof(chunk), conn->fcgi.in)) > 0)
+	while ((n = FCGX_GetStr(chunk, sizeof(chunk), conn->fcgi.in)) > 0) {
 		strbuf_put(&conn->request.body, chunk, (size_t)n);
-	explicit_bzero(chunk, sizeof(chunk));
+		explicit_bzero(chunk, (size_t)n);
+	}
 	return FCGX_GetError(conn->fcgi.in) == 0;
 }
 
@@ -246,6 +247,7 @@ enum err http_connection_read(struct http_connection *conn)
 	req->accept = param_or_null(conn, "HTTP_ACCEPT");
 	req->authorization = param_or_null(conn, "HTTP_AUTHORIZATION");
 	req->host = param_or_null(conn, "HTTP_HOST");
+	req->is_local = param_or_null(conn, "LOCAL_CALLER") != NULL;
 	req->arrived_ms = parse_arrived_ms(param(conn, "REQUEST_ARRIVED"));
 	return ERR_OK;
 }

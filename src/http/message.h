@@ -23,6 +23,7 @@ struct http_request {
 	const char *authorization; /* NULL: none */
 	const char *host;          /* Host header; NULL: none */
 	const char *scheme;        /* "http" or "https", as the caller's connection */
+	bool is_local;             /* the caller is on this host, and nobody sent it on */
 	int64_t arrived_ms;        /* wall clock, milliseconds since 1970 */
 	struct strbuf body;        /* overflow set: it was over HTTP_BODY_MAX */
 };

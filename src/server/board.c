@@ -9,9 +9,17 @@
 /* From the answer that redirects to the accept in the exchange pool. */
 #define PROMISE_MS 100
 
+/* Workers' counters do not share a cache line. */
+#define METRICS_SIZE ((sizeof(struct metrics) + 63) / 64 * 64)
+
+static size_t slots_size(size_t count)
+{
+	return (sizeof(struct board) + count * sizeof(struct board_slot) + 63) / 64 * 64;
+}
+
 static size_t board_size(size_t count)
 {
-	return sizeof(struct board) + count * sizeof(struct board_slot);
+	return slots_size(count) + count * METRICS_SIZE;
 }
 
 enum err board_new(size_t count, struct board **ret_board)
@@ -40,6 +48,7 @@ struct board_slot *board_take(struct board *board, enum worker_kind kind)
 			board->slots[i].promised_until_ms = 0;
 			board->slots[i].ready = false;
 			board->slots[i].requests = 0;
+			board->slots[i].counted = true;
 			board->slots[i].kind = kind;
 			return &board->slots[i];
 		}
@@ -68,4 +77,44 @@ bool board_claim_idle(struct board *board, enum worker_kind kind)
 			return true;
 	}
 	return false;
+}
+
+static struct metrics *metrics_at(const struct board *board, size_t i)
+{
+	char *at = (char *)board + slots_size(board->count) + i * METRICS_SIZE;
+
+	return (void *)at; /* both sizes are multiples of its alignment */
+}
+
+struct metrics *board_metrics(struct board *board, struct board_slot *slot)
+{
+	return metrics_at(board, (size_t)(slot - board->slots));
+}
+
+static void view_slot(const struct board_slot *slot, struct metrics_view *view)
+{
+	int kind = slot->kind;
+	struct metrics_workers *workers;
+
+	if (kind == WORKER_NONE || !slot->ready)
+		return;
+	workers = &view->workers[kind - 1];
+	workers->ready++;
+	workers->busy += slot->deadline_ms != 0;
+}
+
+void board_view(const struct board *board, struct metrics_view *ret_view)
+{
+	*ret_view = (struct metrics_view){ .survey = &board->shared.survey };
+	for (size_t i = 0; i < METRICS_POOLS; i++) {
+		ret_view->workers[i].configured = (uint64_t)board->configured[i + 1];
+		ret_view->workers[i].restarts = board->restarts[i + 1];
+	}
+	for (size_t i = 0; i < board->count; i++) {
+		/* To read what nobody has written would cost memory. */
+		if (!board->slots[i].counted)
+			continue;
+		view_slot(&board->slots[i], ret_view);
+		metrics_add_up(&ret_view->total, metrics_at(board, i));
+	}
 }

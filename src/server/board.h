@@ -11,13 +11,16 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/metrics.h"
 #include "domain/domain.h"
 
+/* A pool's kind is its enum metrics_pool and one. */
 enum worker_kind {
 	WORKER_NONE, /* the slot is free */
-	WORKER_DATABASE,
-	WORKER_EXCHANGE,
-	WORKER_REFRESHER,
+	WORKER_DATABASE = METRICS_POOL_DATABASE + 1,
+	WORKER_EXCHANGE = METRICS_POOL_EXCHANGE + 1,
+	WORKER_REFRESHER = METRICS_POOL_REFRESHER + 1,
+	WORKER_KINDS,
 };
 
 struct board_slot {
@@ -27,10 +30,14 @@ struct board_slot {
 		promised_until_ms; /* monotonic: a caller is on its way to this idle worker */
 	_Atomic bool ready;        /* the worker is in its loop */
 	_Atomic uint64_t requests; /* answered */
+	_Atomic bool counted;      /* somebody has written into its metrics; stays so */
 };
 
+/* In the same memory, behind the slots: a struct metrics for each. */
 struct board {
 	struct domain_shared shared;
+	_Atomic int configured[WORKER_KINDS]; /* places for workers */
+	_Atomic uint64_t restarts[WORKER_KINDS];
 	size_t count;
 	struct board_slot slots[];
 };
@@ -42,6 +49,11 @@ void board_free(struct board *board);
 /* A free slot, taken for a worker of @kind; NULL: none. Only the master takes and frees. */
 struct board_slot *board_take(struct board *board, enum worker_kind kind);
 void board_slot_free(struct board_slot *slot);
+
+/* What the worker of @slot counts into: never set back, so that it outlives the worker. */
+struct metrics *board_metrics(struct board *board, struct board_slot *slot);
+/* Adds everything up. @ret_view borrows the survey. */
+void board_view(const struct board *board, struct metrics_view *ret_view);
 
 /* Promises a waiting worker of @kind to the caller for as long as a redirect takes; false: all
  * are busy or promised. */

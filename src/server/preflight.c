@@ -43,7 +43,7 @@ static int check(const struct config *config, const struct log *log, pid_t paren
 		return WORKER_EXIT_FAILED;
 	alarm(GIVE_UP_S);
 	warnings = open_memstream(&text, &size);
-	err = domain_init(&domain, config, &shared, false);
+	err = domain_init(&domain, config, &shared, NULL, false);
 	if (!warnings || err)
 		return WORKER_EXIT_FAILED;
 	err = preflight_database(&domain, stderr, warnings);

@@ -107,11 +107,21 @@ static void make_places(struct supervisor *sup)
 	add_places(place, WORKER_REFRESHER, nrefreshers);
 }
 
+static void tell_places(struct supervisor *sup)
+{
+	int configured[WORKER_KINDS] = { 0 };
+
+	for (size_t i = 0; i < sup->nplaces; i++)
+		configured[sup->places[i].kind]++;
+	for (size_t i = 0; i < WORKER_KINDS; i++)
+		sup->board->configured[i] = configured[i];
+}
+
 static void run_child(struct supervisor *sup, struct board_slot *slot, pid_t master_pid)
 {
 	struct worker worker = {
 		.config = &sup->config,
-		.log = &sup->log,
+		.log = sup->log,
 		.board = sup->board,
 		.slot = slot,
 		.listen_fd = slot->kind == WORKER_EXCHANGE ? sup->listeners.exchange_fd
@@ -218,6 +228,8 @@ static void empty_place(struct supervisor *sup, const struct child *child)
 		if (clock_monotonic_ms() - child->started_ms >= ALIVE_MS)
 			place->backoff_ms = 0;
 		back_off(place);
+		if (!sup->stopping)
+			sup->board->restarts[place->kind]++;
 	}
 }
 
@@ -316,6 +328,7 @@ static void reload(struct supervisor *sup)
 	sup->config = config;
 	sup->log = log_of(&sup->config);
 	make_places(sup);
+	tell_places(sup);
 	start_due(sup);
 	for (size_t i = 0; i < sup->board->count; i++) {
 		struct child *child = &sup->children[i];
@@ -389,6 +402,7 @@ static int run_workers(struct supervisor *sup)
 
 	if (board_new(capacity, &sup->board))
 		return 1;
+	tell_places(sup);
 	sup->exit_status = 0;
 	sup->children = mem_alloc(capacity * sizeof(*sup->children));
 	if (!strcmp(sup->config.secret_key.data, CONFIG_DEVELOPMENT_KEY))

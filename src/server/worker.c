@@ -63,18 +63,26 @@ static bool claim_exchange(void *arg)
 	return board_claim_idle(worker->board, WORKER_EXCHANGE);
 }
 
+static void view(void *arg, struct metrics_view *ret_view)
+{
+	struct worker *worker = arg;
+
+	board_view(worker->board, ret_view);
+}
+
 struct call *worker_call_new(struct worker *worker)
 {
 	struct call *call = call_new();
 
 	call->domain = &worker->domain;
 	call->claim_exchange = claim_exchange;
-	call->exchange_arg = worker;
+	call->view = view;
+	call->worker_arg = worker;
 	return call;
 }
 
 /* One line when the database goes away and one when it is back, not one for each call. */
-void worker_log_database(struct worker *worker, enum err err)
+void worker_log_database(struct worker *worker, enum err err, const char *request_id)
 {
 	enum err refusal = db_refusal(worker->domain.db);
 	bool lost = err == ERR_DATABASE_UNAVAILABLE || refusal;
@@ -84,13 +92,15 @@ void worker_log_database(struct worker *worker, enum err err)
 		return;
 	worker->database_lost = lost;
 	if (refusal)
-		LOG(worker->log, LOG_ERROR, "secret key does not open the database",
-		    LOG_STR("error", err_info(refusal)->code));
+		LOG(&worker->log, LOG_ERROR, "secret key does not open the database",
+		    LOG_STR("request_id", request_id), LOG_STR("error", err_info(refusal)->code));
 	else if (lost)
-		LOG(worker->log, LOG_ERROR, "database unavailable",
+		LOG(&worker->log, LOG_ERROR, "database unavailable",
+		    LOG_STR("request_id", request_id),
 		    LOG_STR("reason", db_last_error(worker->domain.db)));
 	else
-		LOG(worker->log, LOG_INFO, "database available");
+		LOG(&worker->log, LOG_INFO, "database available",
+		    LOG_STR("request_id", request_id));
 }
 
 /* What an operator has to look at, what may pass, and what is everyday. */
@@ -123,18 +133,24 @@ void worker_call_done(struct worker *worker, const struct call *call, enum err e
 	/* A database that refuses them all was logged once. */
 	enum log_level level = db_refusal(worker->domain.db) ? LOG_DEBUG : worker_log_level(err);
 
+	int64_t answered_us = call->answered_us ? call->answered_us : clock_monotonic_us();
+
 	worker->slot->requests++;
+	/* What is handed on the other pool answers. */
+	if (!call->handed_on)
+		metrics_count_request(worker->domain.metrics, route_index(call->route),
+				      call->reply.status, answered_us - call->arrived_us);
 	/* Who had which token is told in the log: a row for each would make every read a write. */
 	if (level < LOG_INFO && is_token_read(call))
 		level = LOG_INFO;
-	worker_log_database(worker, call->query.err ? call->query.err : err);
-	LOG(worker->log, level, "request", LOG_STR("request_id", call->request_id),
+	worker_log_database(worker, call->query.err ? call->query.err : err, call->request_id);
+	LOG(&worker->log, level, "request", LOG_STR("request_id", call->request_id),
 	    LOG_STR("method", method), LOG_STR("route", route),
 	    LOG_NUM("key_id", call->caller.key_id), LOG_NUM("client_id", call->client_id),
 	    LOG_NUM("status", call->reply.status), LOG_STR("error", code),
 	    LOG_STR("provider_error", call->problem.provider_error),
 	    LOG_STR("database", db_failure(worker->domain.db)),
-	    LOG_NUM("duration_ms", clock_monotonic_ms() - call->arrived_ms));
+	    LOG_NUM("duration_ms", (answered_us - call->arrived_us) / 1000));
 	db_clear_failure(worker->domain.db);
 }
 
@@ -163,9 +179,10 @@ _Noreturn void worker_main(struct worker *worker)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != worker->master_pid)
 		_exit(WORKER_EXIT_OK);
-	if (http_init() || domain_init(&worker->domain, worker->config, &worker->board->shared,
-				       kind != WORKER_DATABASE)) {
-		LOG(worker->log, LOG_ERROR, "worker cannot start");
+	if (http_init() ||
+	    domain_init(&worker->domain, worker->config, &worker->board->shared,
+			board_metrics(worker->board, worker->slot), kind != WORKER_DATABASE)) {
+		LOG(&worker->log, LOG_ERROR, "worker cannot start");
 		_exit(WORKER_EXIT_FAILED);
 	}
 	worker->slot->ready = true;

@@ -20,7 +20,7 @@
 
 struct worker {
 	const struct config *config;
-	const struct log *log;
+	struct log log;
 	struct board *board;
 	struct board_slot *slot;
 	int listen_fd;
@@ -46,8 +46,9 @@ void worker_busy(struct worker *worker, int for_ms);
 void worker_idle(struct worker *worker);
 /* How long a worker that calls the provider may be busy: two calls and what lies around them. */
 int worker_exchange_ms(const struct worker *worker);
-/* Logs when the database goes away and when it is back, after each use of it. */
-void worker_log_database(struct worker *worker, enum err err);
+/* Logs when the database goes away and when it is back, after each use of it. @request_id: of the
+ * call that found out; "": none. */
+void worker_log_database(struct worker *worker, enum err err, const char *request_id);
 enum log_level worker_log_level(enum err err);
 
 /* A call with what this worker gives every one of its calls. */

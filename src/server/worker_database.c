@@ -11,7 +11,9 @@
 #include "api/auth.h"
 #include "api/routes.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "http/connection.h"
 #include "server/worker.h"
 
@@ -35,6 +37,7 @@ struct lane {
 
 struct database_loop {
 	struct worker *worker;
+	struct strbuf lines; /* of this round, which go to the log together */
 	struct lane lanes[CONNECTIONS];
 	struct db_query keys[CONNECTIONS]; /* of this round, each once */
 	size_t nkeys;
@@ -45,6 +48,8 @@ struct database_loop {
 static void loop_init(struct database_loop *loop, struct worker *worker)
 {
 	loop->worker = worker;
+	strbuf_init(&loop->lines, LOG_HELD_MAX);
+	worker->log.held = &loop->lines;
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		loop->lanes[i].conn = http_connection_new(worker->listen_fd);
 		loop->lanes[i].call = worker_call_new(worker);
@@ -53,6 +58,8 @@ static void loop_init(struct database_loop *loop, struct worker *worker)
 
 static void loop_release(struct database_loop *loop)
 {
+	loop->worker->log.held = NULL;
+	strbuf_release(&loop->lines);
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		http_connection_free(loop->lanes[i].conn);
 		call_free(loop->lanes[i].call);
@@ -280,6 +287,7 @@ void worker_database_loop(struct worker *worker)
 			begin_new(loop);
 		ask_and_answer(loop);
 		note_keys(loop);
+		log_flush(&worker->log);
 		worker_idle(worker);
 	}
 	loop_release(loop);

@@ -5,17 +5,21 @@
  */
 #include "api/auth.h"
 #include "api/routes.h"
-#include "api/tokens.h"
 #include "base/clock.h"
 #include "http/connection.h"
 #include "server/worker.h"
 
 #include "base/banned.h"
 
+/* No answer was sent; nginx's own number for it. */
+#define CALLER_GONE 499
+
 static void send_reply(struct call *call)
 {
-	if (!call->sent)
+	if (!call->sent) {
 		http_connection_reply(call->send_arg, &call->reply, false);
+		call->answered_us = clock_monotonic_us();
+	}
 	call->sent = true;
 }
 
@@ -42,7 +46,7 @@ static enum err run(struct call *call, struct db_query *key)
 	if (err || found)
 		return err ? err : found;
 	/* A reader that is gone asks for nothing any more: those behind it in the queue do. */
-	if (call->route->run == token_run && http_connection_peer_closed(call->send_arg))
+	if (route_is_handed_read(call->route) && http_connection_peer_closed(call->send_arg))
 		return ERR_CLOSED;
 	if (call->route->run)
 		return call->route->run(call);
@@ -62,12 +66,13 @@ static void serve(struct worker *worker, struct http_connection *conn, struct ca
 	err = run(call, &key);
 	if (err == ERR_CLOSED) {
 		http_connection_close(conn);
-		call_end(call);
-		return;
+		call->reply.status = CALLER_GONE;
+		err = ERR_OK;
+	} else {
+		if (err && !call->sent)
+			call_fail(call, err);
+		send_reply(call);
 	}
-	if (err && !call->sent)
-		call_fail(call, err);
-	send_reply(call);
 	worker_call_done(worker, call, err);
 	call_end(call);
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "domain/refresher.h"
+#include "domain/survey.h"
 #include "server/worker.h"
 
 #include "base/banned.h"
@@ -19,7 +20,7 @@
 /* Some work; returns how long to wait before the next. @refusals counts how often in a row the
  * database would not store what came of it: the same row is the next one, and the provider must not
  * hear of it all the while. */
-static int step(struct worker *worker, int *refusals)
+static int step(struct worker *worker, struct refresher *refresher, int *refusals)
 {
 	int wait_ms = WAIT_MAX_MS;
 	enum err err;
@@ -27,14 +28,15 @@ static int step(struct worker *worker, int *refusals)
 	if (worker->config->refreshers == 0)
 		return WAIT_MAX_MS;
 	worker_busy(worker, worker_exchange_ms(worker));
-	err = refresher_step(&worker->domain, worker->slot->deadline_ms, WAIT_MAX_MS, &wait_ms);
+	err = refresher_step(&worker->domain, refresher, worker->slot->deadline_ms, WAIT_MAX_MS,
+			     &wait_ms);
 	worker_idle(worker);
 	if (err == ERR_DB_NO_ROW)
 		return wait_ms;
-	worker_log_database(worker, err);
+	worker_log_database(worker, err, "");
 	if (db_refusal(worker->domain.db))
 		return WAIT_DATABASE_MS;
-	LOG(worker->log, worker_log_level(err), "refresh",
+	LOG(&worker->log, worker_log_level(err), "refresh",
 	    LOG_STR("error", err ? err_info(err)->code : ""),
 	    LOG_STR("database", db_failure(worker->domain.db)));
 	db_clear_failure(worker->domain.db);
@@ -57,7 +59,23 @@ static void keep_house(struct worker *worker)
 		err = refresher_housekeeping(&worker->domain);
 		worker_idle(worker);
 	}
-	worker_log_database(worker, err == ERR_DATABASE_UNAVAILABLE ? err : ERR_OK);
+	worker_log_database(worker, err == ERR_DATABASE_UNAVAILABLE ? err : ERR_OK, "");
+}
+
+static void survey(struct worker *worker)
+{
+	enum err err;
+
+	worker_busy(worker, SURVEY_MAX_MS + worker_exchange_ms(worker));
+	err = survey_make(&worker->domain);
+	worker_idle(worker);
+	if (err == ERR_DB_NO_ROW)
+		return;
+	worker_log_database(worker, err, "");
+	if (err && err != ERR_DATABASE_UNAVAILABLE)
+		LOG(&worker->log, LOG_WARNING, "survey failed",
+		    LOG_STR("database", db_failure(worker->domain.db)));
+	db_clear_failure(worker->domain.db);
 }
 
 static int64_t next_housekeeping_ms(void)
@@ -67,6 +85,7 @@ static int64_t next_housekeeping_ms(void)
 
 void worker_refresher_loop(struct worker *worker)
 {
+	struct refresher refresher = { 0 };
 	int64_t house_at_ms = clock_monotonic_ms();
 	int wait_ms = 0, refusals = 0;
 
@@ -76,8 +95,9 @@ void worker_refresher_loop(struct worker *worker)
 			break;
 		if (!clock_left_ms(house_at_ms)) {
 			keep_house(worker);
+			survey(worker);
 			house_at_ms = next_housekeeping_ms();
 		}
-		wait_ms = step(worker, &refusals);
+		wait_ms = step(worker, &refresher, &refusals);
 	}
 }

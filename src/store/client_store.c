@@ -10,8 +10,9 @@
 	"c.id, c.client_id, c.redirect_uri, c.branch_id, c.workspace_email, c.workspace_name, "   \
 	"c.is_active, " SQL_US("c.created_at") ", " SQL_US("c.updated_at") ", t.id IS NOT NULL, " \
 	"t.is_valid, t.is_revoked, " SQL_US("t.expires_at") ", " SQL_US("t.last_refreshed_at")    \
-	", t.refresh_error, " SQL_US("statement_timestamp()") ", t.consent_version"
-#define CLIENT_NCOLS 17
+	", t.refresh_error, " SQL_US("statement_timestamp()") ", t.consent_version, "             \
+	"t.provider_error, " SQL_US("greatest(t.refresh_retry_at, t.provider_retry_at)")
+#define CLIENT_NCOLS 19
 
 static const struct db_stmt CLIENT_INSERT = {
 	.name = "client_insert", .nparams = 9, .ncols = CLIENT_NCOLS, .effect = DB_WRITES,
@@ -27,11 +28,20 @@ static const struct db_stmt CLIENT_BY_ID = {
 	       "WHERE c.id = $1",
 };
 
+/* As client_token_state(); a test holds the two together. */
+#define TOKEN_STATE                                                                               \
+	"CASE WHEN t.id IS NULL THEN 'none' WHEN t.is_revoked THEN 'revoked' "                    \
+	"WHEN NOT t.is_valid THEN 'reauthorization_required' "                                    \
+	"WHEN t.expires_at <= statement_timestamp() THEN 'expired' "                              \
+	"WHEN t.expires_at <= statement_timestamp() + $5 * interval '1 second' THEN 'expiring' "  \
+	"ELSE 'valid' END"
+
 static const struct db_stmt CLIENT_PAGE = {
-	.name = "client_page", .nparams = 3, .ncols = CLIENT_NCOLS, .effect = DB_READS,
+	.name = "client_page", .nparams = 5, .ncols = CLIENT_NCOLS, .effect = DB_READS,
 	.sql = "SELECT " CLIENT_COLUMNS " FROM clients c LEFT JOIN tokens t ON t.client_id = c.id "
 	       "WHERE c.id > $1 AND ($2::text IS NULL OR c.branch_id ILIKE $2 OR c.workspace_email "
 	       "ILIKE $2 OR c.workspace_name ILIKE $2 OR c.client_id ILIKE $2) "
+	       "AND ($4::text IS NULL OR $4 = " TOKEN_STATE ") "
 	       "ORDER BY c.id LIMIT $3::bigint",
 };
 
@@ -112,12 +122,14 @@ void client_by_id_query(struct db_query *query, int64_t id)
 	db_query_int(query, id);
 }
 
-void client_page_query(struct db_query *query, int64_t after, const char *search, int limit)
+void client_page_query(struct db_query *query, const struct client_page *page)
 {
 	db_query_init(query, &CLIENT_PAGE);
-	db_query_int(query, after);
-	db_query_text(query, search);
-	db_query_int(query, limit);
+	db_query_int(query, page->after);
+	db_query_text(query, page->search);
+	db_query_int(query, page->limit);
+	db_query_text(query, page->state);
+	db_query_int(query, page->buffer_s);
 }
 
 void client_not_https_query(struct db_query *query, int64_t after, int limit)
@@ -174,5 +186,7 @@ void client_row(const struct db_query *query, int row, struct client_row *ret_ro
 		.refresh_error = db_text(query, row, 14),
 		.now_us = db_int(query, row, 15),
 		.consent_version = db_int(query, row, 16),
+		.provider_error = db_text(query, row, 17),
+		.retry_at_us = db_int(query, row, 18),
 	};
 }

@@ -42,6 +42,8 @@ struct client_row {
 	int64_t expires_at_us;
 	int64_t last_refreshed_at_us; /* 0: never */
 	const char *refresh_error;    /* NULL: none */
+	const char *provider_error;   /* the provider's own code; NULL: none */
+	int64_t retry_at_us;          /* when the provider may be asked again; 0: at any time */
 	int64_t consent_version;      /* how many consents it has had */
 
 	int64_t now_us; /* the database's clock */
@@ -52,9 +54,17 @@ void client_insert_query(struct db_query *query, const struct client_fields *fie
 			 const struct audit_actor *actor);
 /* No row or one. */
 void client_by_id_query(struct db_query *query, int64_t id);
-/* At most @limit rows with an id above @after, those where a text column contains @search
- * (NULL: all; a LIKE pattern). */
-void client_page_query(struct db_query *query, int64_t after, const char *search, int limit);
+
+/* Which clients a page has; what it points to is borrowed. */
+struct client_page {
+	int64_t after;      /* those with a greater id */
+	const char *search; /* a LIKE pattern that a text column matches; NULL: all */
+	const char *state;  /* of its token, as client_token_state() names it; NULL: all */
+	int buffer_s;       /* a token with no more seconds left is "expiring" */
+	int limit;          /* at most so many rows */
+};
+
+void client_page_query(struct db_query *query, const struct client_page *page);
 /* At most @limit rows of two columns, id and redirect_uri, with an id above @after: those whose
  * redirect_uri is not https. */
 void client_not_https_query(struct db_query *query, int64_t after, int limit);

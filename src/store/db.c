@@ -42,7 +42,18 @@ struct db *db_new(const char *url)
 	struct db *db = mem_alloc(sizeof(*db));
 
 	db->url = url;
+	db->prepares = true;
 	return db;
+}
+
+void db_set_prepares(struct db *db, bool prepares)
+{
+	db->prepares = prepares;
+}
+
+void db_set_password(struct db *db, const char *password)
+{
+	db->password = password;
 }
 
 void db_free(struct db *db)
@@ -57,6 +68,11 @@ void db_on_connect(struct db *db, db_connect_fn *fn, void *arg)
 {
 	db->on_connect = fn;
 	db->on_connect_arg = arg;
+}
+
+void db_set_metrics(struct db *db, struct metrics *metrics)
+{
+	db->metrics = metrics;
 }
 
 void db_close(struct db *db)
@@ -197,12 +213,21 @@ static enum err ask_on_connect(struct db *db, int64_t deadline_ms)
 	return err;
 }
 
+static void count_connect(struct db *db, enum err err)
+{
+	if (db->metrics && err)
+		metrics_count(&db->metrics->database_connect_failures, 1);
+	else if (db->metrics && db->connected_before)
+		metrics_count(&db->metrics->database_reconnects, 1);
+	db->connected_before |= !err;
+}
+
 enum err db_connect(struct db *db, int64_t deadline_ms)
 {
 	/* "dbname" takes a whole URL or keyword string when it is to be expanded. */
 	const char *const keys[] = { "dbname", "fallback_application_name", "client_encoding",
-				     NULL };
-	const char *const values[] = { db->url, "token-service", "UTF8", NULL };
+				     db->password ? "password" : NULL, NULL };
+	const char *const values[] = { db->url, "token-service", "UTF8", db->password, NULL };
 	enum err err;
 
 	if (db->conn)
@@ -226,6 +251,7 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		if (err && err != ERR_DATABASE_UNAVAILABLE)
 			db->refusal = err;
 	}
+	count_connect(db, err);
 	if (err) {
 		db_close(db);
 		back_off(db);

@@ -15,6 +15,7 @@
 #include "base/alarm.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/metrics.h"
 
 #define DB_CALL_MS 1500 /* a call that waits for no lock gives up after this */
 #define DB_PARAMS_MAX 16
@@ -53,6 +54,7 @@ void db_query_init(struct db_query *query, const struct db_stmt *stmt);
 void db_query_release(struct db_query *query);
 void db_query_text(struct db_query *query, const char *value); /* NULL is NULL */
 void db_query_int(struct db_query *query, int64_t value);
+void db_query_int_or_null(struct db_query *query, const int64_t *value); /* NULL is NULL */
 void db_query_bool(struct db_query *query, bool value);
 
 /* The result of a run without error. */
@@ -70,6 +72,11 @@ bool db_url_is_valid(const char *url);
 
 /* @url is borrowed. Does not connect. */
 struct db *db_new(const char *url);
+/* For connections from now on, in the place of one that @url may have. Borrowed; NULL: none. */
+void db_set_password(struct db *db, const char *password);
+/* false: statements are sent whole each time, for a pooler between here and the server that does
+ * not carry prepared ones from one of its connections to another. true at first. */
+void db_set_prepares(struct db *db, bool prepares);
 void db_free(struct db *db);
 
 /*
@@ -81,6 +88,9 @@ typedef enum err db_connect_fn(void *arg, struct db *db, int64_t deadline_ms);
 void db_on_connect(struct db *db, db_connect_fn *fn, void *arg);
 /* What it said of the last connection; ERR_OK: nothing against it. */
 enum err db_refusal(const struct db *db);
+
+/* Counts connections that are opened again, or cannot be. Borrowed; NULL: nothing is counted. */
+void db_set_metrics(struct db *db, struct metrics *metrics);
 
 /* The socket, to poll for a server that goes away while nothing is asked; -1 without one. */
 int db_fd(const struct db *db);

@@ -13,14 +13,18 @@
 struct db {
 	PGconn *conn; /* NULL while there is none; in pipeline mode otherwise */
 	const char *url;
+	const char *password; /* NULL: what the URL or libpq's own ways say */
 	const struct db_stmt *prepared[DB_PREPARED_MAX]; /* on this connection */
 	size_t nprepared;
+	bool prepares;
 	int64_t retry_at_ms; /* no connection attempt before */
 	bool silent;         /* the server gave no answer in time: it gets less time to connect */
 	int backoff_ms;
 	struct alarm *alarm;       /* NULL: none */
 	db_connect_fn *on_connect; /* NULL: none */
 	void *on_connect_arg;
+	struct metrics *metrics; /* NULL: nothing is counted */
+	bool connected_before;
 	bool connecting;  /* on_connect runs */
 	enum err refusal; /* what on_connect said of the last connection, while there is none */
 	char last_error[256];

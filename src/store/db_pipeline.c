@@ -59,7 +59,7 @@ static void add_step(struct batch *batch, enum step_kind kind, struct db_query *
 	batch->steps[batch->count++] = (struct step){ .kind = kind, .query = query };
 }
 
-static bool send_query(struct db *db, struct batch *batch, struct db_query *query)
+static bool send_prepared(struct db *db, struct batch *batch, struct db_query *query)
 {
 	const struct db_stmt *stmt = query->stmt;
 
@@ -70,7 +70,17 @@ static bool send_query(struct db *db, struct batch *batch, struct db_query *quer
 		db->prepared[db->nprepared++] = stmt;
 		add_step(batch, STEP_PREPARE, query);
 	}
-	if (!PQsendQueryPrepared(db->conn, stmt->name, stmt->nparams, query->values, NULL, NULL, 0))
+	return PQsendQueryPrepared(db->conn, stmt->name, stmt->nparams, query->values, NULL, NULL,
+				   0);
+}
+
+static bool send_query(struct db *db, struct batch *batch, struct db_query *query)
+{
+	const struct db_stmt *stmt = query->stmt;
+
+	if (db->prepares ? !send_prepared(db, batch, query)
+			 : !PQsendQueryParams(db->conn, stmt->sql, stmt->nparams, NULL,
+					      query->values, NULL, NULL, 0))
 		return false;
 	query->sent = true;
 	add_step(batch, STEP_EXECUTE, query);

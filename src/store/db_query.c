@@ -41,6 +41,14 @@ void db_query_int(struct db_query *query, int64_t value)
 	query->values[i] = query->numbers[i];
 }
 
+void db_query_int_or_null(struct db_query *query, const int64_t *value)
+{
+	if (value)
+		db_query_int(query, *value);
+	else
+		db_query_text(query, NULL);
+}
+
 void db_query_bool(struct db_query *query, bool value)
 {
 	db_query_text(query, value ? "t" : "f");

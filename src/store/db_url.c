@@ -69,3 +69,12 @@ bool db_url_may_be_plaintext(const char *url)
 	PQconninfoFree(defaults);
 	return plain && !local;
 }
+
+bool db_url_has_password(const char *url)
+{
+	PQconninfoOption *own = PQconninfoParse(url, NULL);
+	bool has = value_of(own, "password") || value_of(own, "sslpassword");
+
+	PQconninfoFree(own);
+	return has;
+}

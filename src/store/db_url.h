@@ -10,4 +10,7 @@
  */
 bool db_url_may_be_plaintext(const char *url);
 
+/* Is there a password in @url (db_url_is_valid()), or one of a key's file? */
+bool db_url_has_password(const char *url);
+
 #endif

@@ -31,9 +31,10 @@ static const struct db_stmt LOGIN_CONSUME = {
 };
 
 static const struct db_stmt LOGIN_SWEEP = {
-	.name = "login_sweep", .nparams = 0, .ncols = 0, .effect = DB_WRITES,
-	.sql = "DELETE FROM oauth_states WHERE state_hash IN (SELECT state_hash FROM oauth_states "
-	       "WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+	.name = "login_sweep", .nparams = 0, .ncols = 1, .effect = DB_WRITES,
+	.sql = "WITH gone AS (DELETE FROM oauth_states WHERE state_hash IN (SELECT state_hash FROM oauth_states "
+	       "WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING client_id) "
+	       "SELECT count(*) FROM gone",
 };
 /* clang-format on */
 
@@ -46,13 +47,8 @@ void login_begin_query(struct db_query *query, const struct login_begin *login)
 	db_query_text(query, login->plain_browser_hash);
 	db_query_text(query, login->code_verifier);
 	db_query_int(query, login->ttl_s);
-	if (login->has_ticket) {
-		db_query_int(query, login->ticket_version);
-		db_query_int(query, login->ticket_expires_at_s);
-	} else {
-		db_query_text(query, NULL);
-		db_query_text(query, NULL);
-	}
+	db_query_int_or_null(query, login->has_ticket ? &login->ticket_version : NULL);
+	db_query_int_or_null(query, login->has_ticket ? &login->ticket_expires_at_s : NULL);
 }
 
 void login_client_row(const struct db_query *query, struct login_client_row *ret_row)

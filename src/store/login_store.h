@@ -57,7 +57,7 @@ void login_consume_query(struct db_query *query, const char *state_hash,
 			 const char *secure_browser_hash, const char *plain_browser_hash);
 void login_row(const struct db_query *query, struct login_row *ret_row);
 
-/* Removes logins that have expired, at most 1,000. */
+/* Removes logins that have expired, at most 1,000; one row: how many. */
 void login_sweep_query(struct db_query *query);
 
 #endif

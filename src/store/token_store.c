@@ -54,15 +54,17 @@ static const struct db_stmt TOKEN_LOCK_NOWAIT = {
 };
 
 static const struct db_stmt TOKEN_CLAIM = {
-	.name = "token_claim", .nparams = 0, .ncols = TOKEN_NCOLS + 2, .effect = DB_WRITES,
-	.sql = "SELECT " TOKEN_COLUMNS ", t.refresh_token, t.client_id FROM tokens t "
-	       "WHERE t.refresh_due_at <= statement_timestamp() ORDER BY t.refresh_due_at LIMIT 1 "
+	.name = "token_claim", .nparams = 1, .ncols = TOKEN_NCOLS + 3, .effect = DB_WRITES,
+	.sql = "SELECT " TOKEN_COLUMNS ", t.refresh_token, t.client_id, " SQL_US("t.refresh_due_at")
+	       " FROM tokens t WHERE t.refresh_due_at >= " SQL_TIME("$1")
+	       " AND t.refresh_due_at <= statement_timestamp() ORDER BY t.refresh_due_at LIMIT 1 "
 	       "FOR UPDATE OF t SKIP LOCKED",
 };
 
 static const struct db_stmt TOKEN_NEXT_DUE = {
-	.name = "token_next_due", .nparams = 0, .ncols = 1, .effect = DB_READS,
-	.sql = "SELECT " SQL_US("min(refresh_due_at)") " - " SQL_US("statement_timestamp()") " FROM tokens",
+	.name = "token_next_due", .nparams = 1, .ncols = 2, .effect = DB_READS,
+	.sql = "SELECT " SQL_US("statement_timestamp()") ", " SQL_US("min(refresh_due_at)")
+	       " FROM tokens WHERE refresh_due_at >= " SQL_TIME("$1"),
 };
 
 /* Asks once more, with the client locked: one that becomes active just now is not left behind. */
@@ -120,6 +122,7 @@ static const struct db_stmt TOKEN_FAILED = {
 	.sql = "UPDATE tokens SET refresh_error = $2, provider_error = $3, "
 	       "is_valid = is_valid AND NOT $4::boolean, "
 	       "grant_version = grant_version + ($4::boolean)::integer, "
+	       "refresh_failing_since = CASE WHEN refresh_failures = 0 THEN clock_timestamp() ELSE refresh_failing_since END, "
 	       "refresh_failures = refresh_failures + 1, "
 	       "refresh_retry_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("$5") " END, "
 	       "refresh_due_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("greatest($5::bigint, $6::bigint)") " END, "
@@ -266,7 +269,7 @@ enum err token_lock(struct db *db, int64_t client_id, int wait_ms, int idle_ms,
 	return end_lock(lock, client_id, err);
 }
 
-enum err token_claim(struct db *db, int idle_ms, struct token_lock *ret_lock)
+enum err token_claim(struct db *db, int64_t from_us, int idle_ms, struct token_lock *ret_lock)
 {
 	struct token_lock *lock = ret_lock;
 	struct db_query *batch[] = { &lock->begin, &lock->settings, &lock->token };
@@ -276,11 +279,13 @@ enum err token_claim(struct db *db, int idle_ms, struct token_lock *ret_lock)
 
 	begin_lock(lock, db, 0, idle_ms);
 	db_query_init(&lock->token, &TOKEN_CLAIM);
+	db_query_int(&lock->token, from_us);
 	err = db_exec_atomic(db, batch, 3, clock_monotonic_ms() + DB_CALL_MS);
 	if (!err && !db_rows(&lock->token))
 		err = ERR_DB_NO_ROW;
 	if (!err) {
 		client_id = db_int(&lock->token, 0, TOKEN_NCOLS + 1);
+		lock->due_at_us = db_int(&lock->token, 0, TOKEN_NCOLS + 2);
 		db_query_int(client, client_id);
 		err = db_exec_atomic(db, &client, 1, clock_monotonic_ms() + DB_CALL_MS);
 	}
@@ -292,9 +297,10 @@ enum err token_lock_run(struct token_lock *lock, struct db_query *query, int wai
 	return db_exec_atomic(lock->db, &query, 1, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
 }
 
-void token_next_due_query(struct db_query *query)
+void token_next_due_query(struct db_query *query, int64_t from_us)
 {
 	db_query_init(query, &TOKEN_NEXT_DUE);
+	db_query_int(query, from_us);
 }
 
 void token_park_query(struct db_query *query, int64_t client_id)
@@ -392,10 +398,7 @@ enum err token_store_grant(struct db *db, const struct token_update *update,
 	db_query_init(&grant, &GRANT_STORE);
 	bind_update(&grant, update);
 	audit_bind(&grant, actor);
-	if (consent_version)
-		db_query_int(&grant, *consent_version);
-	else
-		db_query_text(&grant, NULL);
+	db_query_int_or_null(&grant, consent_version);
 	err = db_exec_atomic(db, batch, 3, clock_monotonic_ms() + wait_ms + DB_CALL_MS);
 	if (!err && !db_rows(&grant))
 		err = ERR_DB_CONFLICT;

@@ -51,6 +51,7 @@ struct token_lock {
 	struct db_query begin, settings, token, client;
 	struct token_row row;
 	int64_t locked_at_ms; /* monotonic: this host's time of row.now_us */
+	int64_t due_at_us;    /* of a claimed row: when it was due */
 };
 
 /*
@@ -68,12 +69,14 @@ MUST_CHECK enum err token_lock(struct db *db, int64_t client_id, int wait_ms, in
 MUST_CHECK enum err token_lock_run(struct token_lock *lock, struct db_query *query, int wait_ms);
 
 /*
- * Locks the most urgent row that is due, if any, as token_lock() does; other holders' rows are
- * passed over. ERR_DB_NO_ROW: none is due.
+ * Locks the most urgent row that is due since @from_us, if any, as token_lock() does; other
+ * holders' rows are passed over. ERR_DB_NO_ROW: none is due.
  */
-MUST_CHECK enum err token_claim(struct db *db, int idle_ms, struct token_lock *ret_lock);
-/* Microseconds until the next row is due, 0 or less when one is; one row, NULL when none will be. */
-void token_next_due_query(struct db_query *query);
+MUST_CHECK enum err token_claim(struct db *db, int64_t from_us, int idle_ms,
+				struct token_lock *ret_lock);
+/* Columns, microseconds: now; when the next row that is not due before @from_us is, NULL when none will
+ * be. One row. */
+void token_next_due_query(struct db_query *query, int64_t from_us);
 
 /* Runs @query (NULL: nothing) as the last statement of the transaction and commits, in one round
  * trip. ERR_DATABASE_UNAVAILABLE: it is unknown whether it took effect. The lock is gone either

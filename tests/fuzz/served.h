@@ -63,6 +63,7 @@ struct served {
 	int listen_fd;
 	struct config config;
 	struct domain_shared shared;
+	struct metrics metrics;
 	struct domain domain;
 	struct http_connection *conn;
 	struct call *call;
@@ -86,6 +87,14 @@ static bool served_no_exchange(void *arg)
 	return false;
 }
 
+static void served_view(void *arg, struct metrics_view *ret_view)
+{
+	struct served *served = arg;
+
+	*ret_view = (struct metrics_view){ .survey = &served->shared.survey };
+	metrics_add_up(&ret_view->total, &served->metrics);
+}
+
 static inline void served_start(struct served *served)
 {
 	setenv("DATABASE_URL", "host=/nonexistent user=nobody dbname=none", 1);
@@ -100,11 +109,14 @@ static inline void served_start(struct served *served)
 	FUZZ_CHECK(!getsockname(served->listen_fd, (struct sockaddr *)&served->address,
 				&served->address_len));
 	FUZZ_CHECK(http_init() == ERR_OK);
-	FUZZ_CHECK(domain_init(&served->domain, &served->config, &served->shared, true) == ERR_OK);
+	FUZZ_CHECK(domain_init(&served->domain, &served->config, &served->shared, &served->metrics,
+			       true) == ERR_OK);
 	served->conn = http_connection_new(served->listen_fd);
 	served->call = call_new();
 	served->call->domain = &served->domain;
 	served->call->claim_exchange = served_no_exchange;
+	served->call->view = served_view;
+	served->call->worker_arg = served;
 	served->call->send = served_send;
 	served->call->send_arg = served->conn;
 	strbuf_init(&served->output, SERVED_OUTPUT_MAX);

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from support import processes  # noqa: E402
 from support.answers import all_workers  # noqa: E402
 from support.browser import browser  # noqa: E402
+from support.pooler import Pooler  # noqa: E402
 from support.postgres import Cluster  # noqa: E402
 from support.provider import Provider  # noqa: E402
 from support.service import PROGRAM, Service  # noqa: E402
@@ -37,6 +38,8 @@ def cluster():
     """A PostgreSQL; cluster.stopped() for tests that want it away."""
     assert os.access(PROGRAM, os.X_OK), f"{PROGRAM} is missing: run scripts/build"
     cluster = Cluster()
+    if os.environ.get("TOKEN_SERVICE_POOLER"):
+        cluster.pooler = Pooler(cluster)
     yield cluster
     cluster.close()
 

@@ -5,9 +5,7 @@ import psycopg2
 import pytest
 
 from support import keys
-from support.flow import (
-    Browser, begin, connect, connect_fast, expire, query, register, registration, token_row,
-)
+from support.flow import Browser, begin, connect, connected, expire, query, register, registration, token_row
 from support.hosts import locked, make_due, wait_for_waiters
 from support.keys import REQUIRED, acting
 from support.processes import wait_until
@@ -40,12 +38,6 @@ def trail(database, *actions):
 
 def last_request_id(database):
     return database.one("SELECT request_id FROM audit_log ORDER BY id DESC LIMIT 1")[0]
-
-
-def connected(service, provider, **grant):
-    client = register(service, provider)
-    connect_fast(service, provider, client, **grant)
-    return client
 
 
 # --- a row for each action --------------------------------------------------------------------------

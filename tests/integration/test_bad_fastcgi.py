@@ -82,4 +82,5 @@ def test_exchange_pool_runs_only_what_is_its_own(same_workers):
     """A route of the database pool is not found there: it has no handler that could run."""
     for method, path in [("GET", "/"), ("GET", "/health"), ("POST", "/clients"), ("GET", "/clients/1")]:
         body = b"{}" if method == "POST" else b""
-        assert b"Status: 404" in fastcgi(same_workers, "exchange", raw.fastcgi_request(method, path, body)), path
+        request = raw.fastcgi_request(method, path, body)
+        assert b"Status: 404" in fastcgi(same_workers, "exchange", request, stays=True), path

@@ -109,16 +109,16 @@ PATHS = {
 }
 
 
+def wrong_answers(service, provider, table):
+    """{target: answer} of those that are not answered as the table says, with the branch "known" connected."""
+    connect_fast(service, provider, register(service, provider, branch_id="known"))
+    answers = {target: answer_of(raw.send(service, raw.request(b"GET", target))) for target in table}
+    return {target: got for target, got in answers.items() if got != table[target]}
+
+
 def test_paths_are_taken_as_they_were_sent(same_workers, provider):
     """Each is split first and decoded then; nothing is normalised, and what cannot be decoded is malformed."""
-    client = register(same_workers, provider, branch_id="known")
-    connect_fast(same_workers, provider, client)
-    wrong = {}
-    for path, expected in PATHS.items():
-        got = answer_of(raw.send(same_workers, raw.request(b"GET", path)))
-        if got != expected:
-            wrong[path] = got
-    assert not wrong
+    assert not wrong_answers(same_workers, provider, PATHS)
 
 
 INVALID = (422, "validation_failed")
@@ -184,14 +184,7 @@ QUERIES = {
 
 def test_queries_are_read_strictly(same_workers, provider):
     """Each parameter once, well encoded, in range; unknown ones are ignored."""
-    client = register(same_workers, provider, branch_id="known")
-    connect_fast(same_workers, provider, client)
-    wrong = {}
-    for target, expected in QUERIES.items():
-        got = answer_of(raw.send(same_workers, raw.request(b"GET", target)))
-        if got != expected:
-            wrong[target] = got
-    assert not wrong
+    assert not wrong_answers(same_workers, provider, QUERIES)
 
 
 COOKIES = [

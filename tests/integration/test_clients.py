@@ -79,6 +79,23 @@ def test_token_state(service, provider, sql, state):
     assert shown["token"] == listed["token"]
     assert shown["token"]["state"] == state
     assert TIME.fullmatch(shown["token"]["expires_at"])
+    # The filter is SQL, what is shown is not: they agree.
+    never = register(service)
+    assert branches(page(service, state=state)) == [client["branch_identifier"]]
+    assert branches(page(service, state="none")) == [never["branch_identifier"]]
+    for other in {"valid", "expiring", "expired", "reauthorization_required", "revoked"} - {state}:
+        assert branches(page(service, state=other)) == []
+
+
+def test_state_is_filtered_with_search_and_cursor(service):
+    """state, q and after hold together; a state that there is not is a fault that names those there are."""
+    clients = [register(service, workspace_name=name) for name in ("one", "two", "one", "one")]
+    assert branches(page(service, state="none", q="one", after=clients[0]["client_id"])) == [
+        client["branch_identifier"] for client in clients[2:]
+    ]
+    assert len(page(service, state="")["clients"]) == 4
+    told = faults(service.get("/clients", params={"state": "good", "limit": "0"}))
+    assert set(told) == {"state", "limit"} and "reauthorization_required" in told["state"]
 
 
 def test_token_state_tells_of_refreshes(service, provider):
@@ -89,11 +106,12 @@ def test_token_state_tells_of_refreshes(service, provider):
     service.get(f"/tokens/{client['branch_identifier']}")
     token = show(service, client)["token"]
     assert (token["state"], token["refresh_error"]) == ("expired", "provider_unavailable")
+    assert TIME.fullmatch(token["retry_at"]) and token["retry_at"] > token["expires_at"]
     expire(service, client)
     service.database.execute("UPDATE tokens SET refresh_retry_at = NULL")
     service.get(f"/tokens/{client['branch_identifier']}")
     token = show(service, client)["token"]
-    assert token["state"] == "valid" and "refresh_error" not in token
+    assert token["state"] == "valid" and not {"refresh_error", "provider_error", "retry_at"} & set(token)
     assert TIME.fullmatch(token["last_refreshed_at"])
 
 

@@ -1,4 +1,4 @@
-"""The documents: openapi.json, and the pages that show it, under the policy that nginx sends with them."""
+"""The documents and the console's files: openapi.json and the pages that show it, under nginx's policy for them."""
 
 import re
 
@@ -9,10 +9,13 @@ from support.openapi import DOCUMENT
 from support.processes import ROOT
 
 STATIC = ROOT / "nginx/static"
+MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 FILES = {
     "/openapi.json": ("application/json", STATIC / "openapi.json"),
+    "/console": ("text/html; charset=utf-8", STATIC / "console.html"),
     "/docs": ("text/html; charset=utf-8", STATIC / "docs.html"),
     "/redoc": ("text/html; charset=utf-8", STATIC / "redoc.html"),
+    "/static/docs.css": ("text/css; charset=utf-8", STATIC / "docs.css"),
     "/static/docs.js": ("text/javascript; charset=utf-8", STATIC / "docs.js"),
     "/static/redoc.js": ("text/javascript; charset=utf-8", STATIC / "redoc.js"),
     "/static/redoc.css": ("text/css; charset=utf-8", STATIC / "redoc.css"),
@@ -21,6 +24,9 @@ FILES = {
         "text/javascript; charset=utf-8", STATIC / "node_modules/swagger-ui-dist/swagger-ui-bundle.js"),
     "/static/redoc.standalone.js": (
         "text/javascript; charset=utf-8", STATIC / "node_modules/redoc/bundles/redoc.standalone.js"),
+}
+FILES |= {
+    f"/static/{file.name}": (MEDIA_TYPES[file.suffix], file) for file in STATIC.glob("console*") if file.suffix != ".html"
 }
 # ReDoc's footer has its maker's logo; the policy keeps the browser from asking for it.
 LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"
@@ -54,7 +60,8 @@ def test_documents_need_no_key(make_service):
 
 
 @pytest.mark.parametrize("path", ["/docs/", "/docs/x", "/static/", "/static/package.json", "/static/../openapi.json.bak",
-                                  "/static/node_modules/redoc/package.json", "/openapi.json/"])
+                                  "/static/node_modules/redoc/package.json", "/console/", "/static/console.html",
+                                  "/static/console-x.js/", "/openapi.json/"])
 def test_nothing_else_is_served(service, path):
     answer = service.get(path)
     assert answer.status_code == 404
@@ -74,7 +81,7 @@ def test_documents_are_at_the_path_prefix(make_service):
     page = service.get("/tokens-api/docs")
     assert page.status_code == 200
     links = re.findall(r'(?:href|src)="((?!data:)[^"]+)"', page.text)
-    assert len(links) == 4
+    assert len(links) == 5
     for link in links:
         assert service.get(f"/tokens-api/{link}").status_code == 200, link
     assert service.get("/docs").status_code == 404

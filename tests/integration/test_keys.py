@@ -34,6 +34,7 @@ TABLE = {
     ("GET", "/health/ready"): all_cells(200),
     ("GET", "/oauth/login/{client_id}"): all_cells(302),
     ("GET", "/auth/callback"): all_cells(400),
+    ("GET", "/metrics"): cells(403, 403, 200),
     ("POST", "/clients"): cells(403, 403, 201),
     ("GET", "/clients"): cells(403, 403, 200),
     ("GET", "/clients/{client_id}"): cells(403, 403, 200),
@@ -89,6 +90,8 @@ def call(service, client, method, pattern, **kwargs):
     path = pattern.format(client_id=client["client_id"], branch_id=branch)
     if pattern.startswith("/oauth/login/"):
         path = client["login_url"].removeprefix(service.url)
+    if pattern == "/metrics":  # on this host it is open to callers of it
+        kwargs["headers"] = {**kwargs["headers"], "X-Forwarded-For": "192.0.2.1"}
     body = {
         ("POST", "/clients"): registration(service, branch_id=f"{branch}-more"),
         ("PATCH", "/clients/{client_id}"): {"workspace_name": "Changed"},

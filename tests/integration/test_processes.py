@@ -13,7 +13,7 @@ from datetime import datetime
 import pytest
 
 from support import processes, raw
-from support.flow import Browser, connect_fast, expire, query, register, registration, token_row
+from support.flow import Browser, connected, expire, path_of, query, register, registration, token_row
 from support.processes import wait_until
 from support.sealing import KEY, SEALS
 from support.service import PROGRAM, WRAPPER
@@ -39,16 +39,6 @@ def all_workers(service):
     # One refresher stays for the housekeeping.
     number = started["database_workers"] + started["exchange_workers"] + max(1, started["refreshers"])
     return wait_until(lambda: len(pids := service.worker_pids()) == number and pids, what="all workers run")
-
-
-def connected(service, provider, expires_in=3600):
-    client = register(service, provider)
-    connect_fast(service, provider, client, expires_in)
-    return client
-
-
-def path_of(client):
-    return f"/tokens/{client['branch_identifier']}"
 
 
 class Stream:
@@ -373,6 +363,7 @@ WRONG = [
     ("API_AUTH", "maybe", "off or required"),
     ("API_AUTH_OFF_IN_PRODUCTION", "on", "refuse or accept"),
     ("DATABASE_PLAINTEXT_IN_PRODUCTION", "yes", "refuse or accept"),
+    ("DATABASE_PREPARED_STATEMENTS", "no", "off or on"),
     ("DATABASE_WORKERS", "0", "1 to 64"),
     ("DATABASE_WORKERS", "65", "1 to 64"),
     ("ENVIRONMENT", "staging", "development or production"),
@@ -415,7 +406,7 @@ def test_wrong_setting_is_named_with_what_is_allowed(name, value, allowed):
 def test_every_setting_has_a_wrong_value_here():
     """An option that is added needs a row above; free texts have no wrong value, and those of secrets are not shown."""
     listed = set(re.findall(r"^  ([A-Z][A-Z_]+) ", run("check-config", "--help").stdout, re.M))
-    secret = {"DATABASE_ADMIN_URL", "DATABASE_URL", "SECRET_KEY", "SECRET_KEY_PREVIOUS"}
+    secret = {"DATABASE_ADMIN_URL", "DATABASE_EXCHANGE_URL", "DATABASE_URL", "SECRET_KEY", "SECRET_KEY_PREVIOUS"}
     assert listed - secret - {"GOOGLE_CA_FILE"} == {name for name, _, _ in WRONG}
 
 

@@ -30,6 +30,7 @@ UNSAFE = [
     ("GOOGLE_CA_FILE", "/nonexistent/ca.pem", "GOOGLE_CA_FILE: "),
     ("GOOGLE_CA_FILE", "/etc/passwd", "GOOGLE_CA_FILE: "),
     ("DATABASE_ADMIN_URL", "postgresql://db.example.test/tokens", "DATABASE_PLAINTEXT_IN_PRODUCTION=accept"),
+    ("DATABASE_EXCHANGE_URL", "postgresql://db.example.test/tokens", "DATABASE_PLAINTEXT_IN_PRODUCTION=accept"),
     ("DATABASE_URL", "postgresql://db.example.test/tokens", "DATABASE_PLAINTEXT_IN_PRODUCTION=accept"),
     ("DATABASE_URL", "postgresql://db.example.test/tokens?sslmode=prefer", "DATABASE_PLAINTEXT_IN_PRODUCTION=accept"),
 ]

@@ -1,5 +1,6 @@
 """The refreshers: ahead of the readers, each row once, the failing ones out of the way. Two hosts, one database."""
 
+import contextlib
 import http.client
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,46 @@ def time_of_a_call(provider, at_once=8, calls=240):
         begun = time.monotonic()
         list(threads.map(run, [tokens[i::at_once] for i in range(at_once)]))
         return (time.monotonic() - begun) * at_once / calls
+
+
+@contextlib.contextmanager
+def snapshot(database):
+    """A transaction that reads as pg_dump does, open inside the block: what is updated meanwhile cannot be cleaned up."""
+    with contextlib.closing(database.connect()) as connection:
+        connection.set_session(isolation_level="REPEATABLE READ", autocommit=False)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM tokens LIMIT 1")
+            yield
+
+
+def test_backup_beside_them_does_not_slow_the_claims(make_service, provider):
+    """Each refresh leaves an entry at the front of the index, for as long as the backup reads. Who began at the front
+    each time would read through all of them: 2,000 refreshes would be 2,000,000 entries."""
+    service = make_service(env={"REFRESHERS": "0", "EXCHANGE_WORKERS": "1", "DATABASE_WORKERS": "1"})
+    database = service.database
+    number = 2000
+    fleet(service, provider, number)
+    # Seconds apart, as in a fleet of that size.
+    database.execute("UPDATE tokens t SET refresh_due_at = now() - (2000 - n) * interval '3 seconds'"
+                     " FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM tokens) o WHERE o.id = t.id")
+    database.execute("SELECT pg_stat_reset()")
+    with snapshot(database):
+        service.reload({"REFRESHERS": "2"})
+        wait_until(lambda: len(provider.refreshes()) >= number, 120, "all are refreshed")
+        wait_until(lambda: database.one("SELECT min(refresh_due_at) > now() FROM tokens")[0], what="all are stored")
+        service.reload_and_wait({"REFRESHERS": "0"})  # who ends says what it read
+    [read] = database.one("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'tokens_refresh_due_at_idx'")
+    assert number <= read < number * number / 8, f"{read} entries read for {number} claims"
+
+
+def test_row_that_is_due_long_ago_is_found_by_those_who_are_ahead(make_service, provider):
+    """One that another refresher left when it died, or that somebody made due: not only what comes next is looked at."""
+    host = make_service(env={"REFRESHERS": "1"})
+    for _ in range(3):
+        let_refreshers_pass(host, provider)
+        old, grant = connected(host, provider)
+        make_due(host, old, 3600)
+        wait_for_refresh(host, old, grant)
 
 
 def test_thousand_due_at_once_with_dead_ones_in_front(make_service, provider):

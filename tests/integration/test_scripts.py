@@ -341,6 +341,35 @@ def test_sandbox_brings_a_provider(run):
     assert sandbox.stop() == 0
 
 
+def test_newcomer_connects_a_workspace(run, page):
+    """By what --sandbox prints and nothing else, in a browser: the console's address, then four presses and four fields
+    (two of them of the person's own choosing), and the branch's token is answered."""
+    port = processes.free_port()
+    sandbox = run("--sandbox", "--port", port)
+    sandbox.wait_until_ready(port)
+    sandbox.wait_for("/tokens/branch-1")  # the end of what it prints
+    printed = sandbox.out.read_text()
+    address = re.search(r"http://localhost:\d+/console$", printed, re.M)[0]
+    shown = dict(re.findall(r"^ +(Client id|Client secret) +(\S+)$", printed, re.M))
+    assert len(shown) == 2
+    page.open(address)
+    page.press("Register a branch")
+    page.enter("Branch", "branch-1")
+    page.enter("Workspace e-mail", "owner@example.com")
+    for label, text in shown.items():
+        page.enter(label, text)
+    page.press("Register")
+    page.until(lambda: "Not connected" in page.text, "the branch is in the table")
+    page.press("Connect")
+    with page.other_tab():
+        page.wait_for_heading("Allow access?")
+        page.press("Allow")
+        page.wait_for_heading("Workspace connected")
+    page.until(lambda: "Valid" in page.run("return document.querySelector('tbody').innerText"), "the table says so by itself")
+    assert call(port, "GET", "/tokens/branch-1").status_code == 200
+    assert sandbox.stop() == 0
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_busy_port_is_named(run, directory, address):
     """Something else listens there: exit 2 at once, with the port and what to do; nothing was started."""

@@ -151,13 +151,6 @@ def test_wrong_key_at_the_start_is_refused(make_service, provider, service):
     assert token_of(fetch(service, client)) == grant["access_token"]
 
 
-def reload_and_wait(service, env):
-    """Returns once no worker is left that has the old settings."""
-    old = set(service.worker_pids())
-    service.reload(env)
-    wait_until(lambda: not old & set(service.worker_pids()), 60, "the old workers are gone")
-
-
 def test_wrong_key_by_a_reload_recovers(make_service, provider):
     """Every call says which setting is wrong until the right key is back; the other host goes on, nothing is lost."""
     good, wrong = two_hosts(make_service, REFRESHERS="0")
@@ -165,12 +158,12 @@ def test_wrong_key_by_a_reload_recovers(make_service, provider):
     assert fetch(good, client).status_code == 200
     before = stored(good, client)
     for key in (NEW_KEY, None):
-        reload_and_wait(wrong, {"SECRET_KEY": key})
+        wrong.reload_and_wait({"SECRET_KEY": key})
         for answer in (fetch(wrong, client), wrong.get("/clients"),
                        wrong.post("/tokens/refresh", json={"client_id": client["client_id"]})):
             assert "SECRET_KEY" in refused(answer, 503, "secret_key_unknown")["message"]
         assert token_of(fetch(good, client)) == grant["access_token"]
-    reload_and_wait(wrong, {"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY})
+    wrong.reload_and_wait({"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY})
     assert token_of(fetch(wrong, client)) == grant["access_token"]
     assert stored(good, client) == before
     assert not provider.refreshes()
@@ -283,7 +276,7 @@ def test_rotation_under_load(make_service, provider):
         load.wait_for(30)
         for env in ({"SECRET_KEY_PREVIOUS": NEW_KEY}, {"SECRET_KEY": NEW_KEY, "SECRET_KEY_PREVIOUS": KEY}):
             for host in hosts:
-                reload_and_wait(host, env)
+                host.reload_and_wait(env)
         with subprocess.Popen([PROGRAM, "rekey", "--batch", "1"], env=rekey_environment(database, NEW_KEY, KEY),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as cut_off:
             cut_off.stderr.readline()
@@ -293,7 +286,7 @@ def test_rotation_under_load(make_service, provider):
         assert done.returncode == 0, done.stderr
         assert f"v1.{SEALS.key_id}." not in database.dump()
         for host in hosts:
-            reload_and_wait(host, {"SECRET_KEY_PREVIOUS": None})
+            host.reload_and_wait({"SECRET_KEY_PREVIOUS": None})
         load.wait_for(30)
         new_key = keys.create(database, "fetcher")
         callers.change(new_key)

@@ -1,8 +1,8 @@
 """Whoever gets a dump of the database, a log, an error answer or what a command printed reads no secret in it."""
 
 import base64
-import re
 import binascii
+import re
 import secrets as random
 import subprocess
 from urllib.parse import quote
@@ -241,6 +241,11 @@ def test_nobody_who_gets_dump_or_logs_reads_a_secret(world, cluster):
         # login_url of a client has a ticket in it, for whoever asked with an admin's key.
         world.note("answers without tokens", re.sub(r'"login_url":"[^"]*"', "", world.door.get(page).text))
     world.note("dump", world.database.pg_dump())
+
+    shown = world.door.get("/metrics").text
+    assert 'status="422"' in shown and re.search(r'call="exchange",outcome="success"} [1-9]', shown)
+    assert not [each for each in (client["branch_identifier"], client["email"], oauth) if each in shown]
+    world.note("answers without tokens", shown)
 
     provider.fault("drop", endpoint="revocation", times=None)
     world.call("POST", f"{path}/revoke", 200)

@@ -205,14 +205,10 @@ def test_a_ticket_of_the_previous_key(make_service, provider):
     """SECRET_KEY changes and the old one moves to SECRET_KEY_PREVIOUS: links that are out stay good."""
     service = guarded(make_service)
     client = register(service, provider)
-    service.reload({"SECRET_KEY": OTHER_KEY, "SECRET_KEY_PREVIOUS": KEY})
-
-    def is_signed_anew():
-        ticket = query(shown(service, client)["login_url"])["ticket"]
-        expiry, version, _ = ticket.split(".")
-        return ticket == sign(OTHER_KEY, client, expiry, version)
-
-    wait_until(is_signed_anew, what="the workers sign with the new key")
+    service.reload_and_wait({"SECRET_KEY": OTHER_KEY, "SECRET_KEY_PREVIOUS": KEY})
+    ticket = query(shown(service, client)["login_url"])["ticket"]
+    expiry, version, _ = ticket.split(".")
+    assert ticket == sign(OTHER_KEY, client, expiry, version)
     assert opened(service, client["login_url"]).status_code == 302
     assert opened(service, shown(service, client)["login_url"]).status_code == 302
 
@@ -246,8 +242,8 @@ def test_a_login_from_before_tickets_were_needed(make_service, provider):
     client = register(service, provider)
     with Browser(service) as browser:
         url = begin(browser, client)
-        service.reload(REQUIRED)
-        wait_until(lambda: opened(service, bare(client)).status_code == 403, what="the workers ask for tickets")
+        service.reload_and_wait(REQUIRED)
+        assert opened(service, bare(client)).status_code == 403
         refused(browser.callback(url), 400, "invalid_state")
     assert exchanges(provider) == [] and rows(service, "tokens") == 0
 

@@ -78,6 +78,16 @@ def test_users_of_the_units_are_made(root, units):
         assert users[name] == (groups[name], "/usr/sbin/nologin")
 
 
+def test_manual_page_is_installed_and_readable(root):
+    """man finds it, and mandoc has nothing to warn of."""
+    [page] = root.rglob("token-service.8")
+    assert page.parent.name == "man8"
+    done = run("mandoc", "-T", "lint", "-W", "warning", page)
+    assert (done.returncode, done.stdout) == (0, "")
+    shown = re.sub(".\x08", "", run("mandoc", "-T", "ascii", page).stdout)  # bold is a letter over itself
+    assert all(heading in shown for heading in ("ENVIRONMENT", "EXIT STATUS", "SIGNALS", "EXAMPLES"))
+
+
 def test_units_can_be_left_out(tmp_path):
     """configure --without-systemdsystemunitdir: nothing of systemd is installed."""
     # configure takes no source directory whose path has a space.
@@ -88,7 +98,8 @@ def test_units_can_be_left_out(tmp_path):
     assert done.returncode == 0, done.stderr
     installed = {path.name for path in (tmp_path / "root").rglob("*")}
     assert "render-nginx" in installed
-    assert not installed & {"systemd", "sysusers.d", "token-service.conf", *UNITS}
+    assert "token-service.8" in installed
+    assert not installed & {"systemd", "sysusers.d", "logrotate.d", "token-service.conf", *UNITS}
 
 
 def test_whole_flow_under_the_units_filters(make_service, provider, units):
@@ -107,9 +118,7 @@ def test_whole_flow_under_the_units_filters(make_service, provider, units):
     second = service.get(path)
     assert second.status_code == 200 and second.json()["access_token"] != first
     assert service.post("/tokens/refresh", json={"client_id": client["client_id"]}).status_code == 200
-    before = set(service.worker_pids())
-    service.reload({"EXCHANGE_WORKERS": "2"})
-    processes.wait_until(lambda: before.isdisjoint(service.worker_pids()), what="new workers have taken over")
+    service.reload_and_wait({"EXCHANGE_WORKERS": "2"})
     assert service.post(f"{path}/revoke").status_code == 200
     assert service.delete(f"/clients/{client['client_id']}").status_code in (200, 204)
     assert not [event for event in service.log_events() if event["level"] == "ERROR"]

@@ -63,10 +63,12 @@ function nameScopesInFull(ctx) {
 }
 
 function note(entry, log, ctx) {
-	const { error, access_token, refresh_token } = ctx.body ?? {};
+	const { error, access_token, expires_in, refresh_token } = ctx.body ?? {};
 	entry.result = ctx.status < 400 ? 'ok' : (error ?? `http_${ctx.status}`);
 	entry.access_token = access_token ?? null;
 	entry.new_refresh_token = refresh_token ?? null;
+	entry.issued_at = access_token ? Date.now() : null;
+	entry.expires_in = expires_in ?? null;
 	log.outcome(entry, entry.result);
 }
 
@@ -88,7 +90,7 @@ export function observedEndpoints(world) {
 
 		const closed = new Promise((resolve) => ctx.res.once('close', resolve));
 		const form = await readForm(ctx);
-		const entry = log.begin(endpoint, form);
+		const entry = log.begin(endpoint, form, ctx.req.socket.remotePort);
 		const fault = faults.take(endpoint, form);
 		if (fault) log.fault(entry, fault.kind);
 

@@ -21,10 +21,11 @@ export class RequestLog {
 	}
 
 	/** A request has arrived. The entry is filled in by outcome() and end(). */
-	begin(endpoint, form) {
+	begin(endpoint, form, peerPort) {
 		const entry = {
 			sequence: ++this.#sequence,
 			started_at: Date.now(),
+			peer_port: peerPort, // of the connection it came on: whose requests are one process'
 			ended_at: null, // null while the answer is under way
 			endpoint,
 			grant_type: form.grant_type ?? null,
@@ -38,6 +39,8 @@ export class RequestLog {
 			error: null, // the answer's own error code
 			access_token: null, // what the real processing issued, whether or not it was delivered
 			new_refresh_token: null,
+			issued_at: null, // when that was, and for how many seconds
+			expires_in: null,
 			aborted: false, // the peer left, or a fault cut the connection, before the answer was out
 		};
 		// Not part of the JSON: which side of a DELETE /_control/log this entry belongs to.

@@ -77,12 +77,49 @@ static void what_a_worker_writes_the_master_sees(void **state)
 	board_free(NULL);
 }
 
+/* A worker that dies takes no count with it, and its successor goes on from there. */
+static void the_view_adds_up_and_outlives_workers(void **state)
+{
+	struct metrics_view *view = malloc(sizeof(*view));
+	struct board *board;
+	struct board_slot *a, *b;
+
+	assert_int_equal(board_new(3, &board), ERR_OK);
+	a = board_take(board, WORKER_DATABASE);
+	b = board_take(board, WORKER_EXCHANGE);
+	board->configured[WORKER_EXCHANGE] = 4;
+	board->restarts[WORKER_DATABASE] = 7;
+	a->ready = b->ready = true;
+	b->deadline_ms = 1;
+	metrics_count_request(board_metrics(board, a), 2, 200, 300);
+	metrics_count_request(board_metrics(board, b), 2, 200, 600);
+	board_view(board, view);
+	assert_int_equal(view->total.requests[2][0], 2);
+	assert_int_equal(view->workers[METRICS_POOL_DATABASE].ready, 1);
+	assert_int_equal(view->workers[METRICS_POOL_DATABASE].busy, 0);
+	assert_int_equal(view->workers[METRICS_POOL_DATABASE].restarts, 7);
+	assert_int_equal(view->workers[METRICS_POOL_EXCHANGE].busy, 1);
+	assert_int_equal(view->workers[METRICS_POOL_EXCHANGE].configured, 4);
+	board_slot_free(a);
+	board_view(board, view);
+	assert_int_equal(view->total.requests[2][0], 2);
+	assert_int_equal(view->workers[METRICS_POOL_DATABASE].ready, 0);
+	assert_ptr_equal(board_take(board, WORKER_REFRESHER), a);
+	metrics_count_request(board_metrics(board, a), 2, 200, 300);
+	board_view(board, view);
+	assert_int_equal(view->total.requests[2][0], 3);
+	assert_ptr_equal(view->survey, &board->shared.survey);
+	board_free(board);
+	free(view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slots_are_taken_once_and_freed),
 		cmocka_unit_test(idle_is_one_of_the_kind_without_work),
 		cmocka_unit_test(what_a_worker_writes_the_master_sees),
+		cmocka_unit_test(the_view_adds_up_and_outlives_workers),
 	};
 
 	return cmocka_run_group_tests_name("board", tests, NULL, NULL);

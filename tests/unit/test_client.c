@@ -109,28 +109,38 @@ static void searches_are_literal(void **state)
 		{ "a_b", "%a\\_b%" },
 		{ "a\\b", "%a\\\\b%" },
 	};
+	struct config config = { .token_expiry_buffer_s = 300 };
+	struct domain domain = { .config = &config };
+	struct client_page page = { .after = 5, .state = "valid", .limit = 11 };
 	char pattern[CLIENT_SEARCH_MAX * 2 + 3];
 	struct db_query query;
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		client_page_ask(5, rows[i].search, 11, pattern, &query);
+		page.search = rows[i].search;
+		client_page_ask(&domain, &page, pattern, &query);
 		CHECK_ROW(rows[i].search, same_text(query.values[1], rows[i].pattern));
 	}
-	client_page_ask(5, NULL, 11, pattern, &query);
+	page.search = NULL;
+	client_page_ask(&domain, &page, pattern, &query);
 	assert_string_equal(query.values[0], "5");
 	assert_null(query.values[1]);
 	assert_string_equal(query.values[2], "11");
+	assert_string_equal(query.values[3], "valid");
+	assert_string_equal(query.values[4], "300");
 }
 
 static void the_longest_search_fits(void **state)
 {
 	char *pattern = malloc(CLIENT_SEARCH_MAX * 2 + 3);
 	char search[CLIENT_SEARCH_MAX + 1];
+	struct config config = { 0 };
+	struct domain domain = { .config = &config };
 	struct db_query query;
 
 	memset(search, '%', CLIENT_SEARCH_MAX);
 	search[CLIENT_SEARCH_MAX] = '\0';
-	client_page_ask(0, search, 1, pattern, &query);
+	client_page_ask(&domain, &(struct client_page){ .search = search, .limit = 1 }, pattern,
+			&query);
 	assert_int_equal(strlen(pattern), CLIENT_SEARCH_MAX * 2 + 2);
 	free(pattern);
 }

@@ -39,6 +39,10 @@ static const struct {
 	  OFFSET(database_plaintext_in_production),
 	  { "refuse", "accept" },
 	  0 },
+	{ "DATABASE_PREPARED_STATEMENTS",
+	  OFFSET(database_prepared_statements),
+	  { "off", "on" },
+	  1 },
 	{ "ENVIRONMENT", OFFSET(environment), { "development", "production" }, 0 },
 	{ "LOG_FORMAT", OFFSET(log_format), { "json", "text" }, LOG_FORMAT_JSON },
 	{ "LOG_LEVEL", OFFSET(log_level), { "DEBUG", "INFO", "WARNING", "ERROR" }, LOG_INFO },
@@ -58,9 +62,11 @@ static const struct {
 };
 
 /* Those that are in none of the tables above; a test below wants every option in this file. */
-static const char *const others[] = { "ALLOWED_ORIGINS",    "DATABASE_ADMIN_URL", "DATABASE_URL",
-				      "GOOGLE_CA_FILE",     "GOOGLE_SCOPE",       "SECRET_KEY",
-				      "SECRET_KEY_PREVIOUS" };
+static const char *const others[] = {
+	"ALLOWED_ORIGINS", "DATABASE_ADMIN_URL", "DATABASE_EXCHANGE_URL",
+	"DATABASE_URL",    "GOOGLE_CA_FILE",     "GOOGLE_SCOPE",
+	"SECRET_KEY",      "SECRET_KEY_PREVIOUS"
+};
 
 /* --- helpers ------------------------------------------------------------------------------------- */
 

@@ -43,9 +43,23 @@ static void libpqs_environment_counts(void **state)
 	unsetenv("PGHOST");
 }
 
+static void a_password_is_found_wherever_it_stands(void **state)
+{
+	static const char *const with[] = { "postgresql://u:p@h/d", "postgresql://h/d?password=p",
+					    "host=h password=p", "host=h sslpassword=p" };
+	static const char *const without[] = { "postgresql://u@h/d", "postgresql://u:@h/d",
+					       "host=h user=password" };
+
+	for (size_t i = 0; i < COUNT(with); i++)
+		CHECK_ROW(with[i], db_url_has_password(with[i]));
+	for (size_t i = 0; i < COUNT(without); i++)
+		CHECK_ROW(without[i], !db_url_has_password(without[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_password_is_found_wherever_it_stands),
 		cmocka_unit_test(only_local_hosts_and_tls_are_safe_from_readers),
 		cmocka_unit_test(libpqs_environment_counts),
 	};

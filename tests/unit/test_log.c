@@ -1,9 +1,11 @@
 #include "support.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 
 /* What @log writes, through a pipe that nobody has to wait for. */
 struct sink {
@@ -171,6 +173,96 @@ static void a_log_that_cannot_be_written_is_no_error(void **state)
 	LOG(&log, LOG_ERROR, "lost", LOG_NUM("n", 1));
 }
 
+/* In packets: what one write() wrote is what one read() reads. */
+static void sink_hold(struct sink *sink, struct strbuf *held)
+{
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK | O_DIRECT), 0);
+	sink->read_fd = fds[0];
+	sink->log = (struct log){ .fd = fds[1], .level = LOG_DEBUG, .held = held };
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t lines = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		lines++;
+	return lines;
+}
+
+static void held_lines_are_written_together_in_their_order(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf held = STRBUF_INIT(LOG_HELD_MAX);
+	CLEANUP(sink_close) struct sink sink;
+	const char *text;
+
+	sink_hold(&sink, &held);
+	LOG(&sink.log, LOG_INFO, "first");
+	LOG(&sink.log, LOG_INFO, "second");
+	assert_string_equal(sink_read(&sink), "");
+	log_flush(&sink.log);
+	text = sink_read(&sink);
+	assert_int_equal(count_lines(text), 2);
+	assert_true(strstr(text, "first") < strstr(text, "second"));
+	log_flush(&sink.log);
+	assert_string_equal(sink_read(&sink), "");
+}
+
+static void a_warning_is_written_at_once_after_what_is_held(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf held = STRBUF_INIT(LOG_HELD_MAX);
+	CLEANUP(sink_close) struct sink sink;
+	const char *text;
+
+	sink_hold(&sink, &held);
+	LOG(&sink.log, LOG_INFO, "first");
+	LOG(&sink.log, LOG_WARNING, "second");
+	text = sink_read(&sink);
+	assert_int_equal(count_lines(text), 2);
+	assert_true(strstr(text, "first") < strstr(text, "second"));
+}
+
+/* Longer writes could be cut by those of other processes. */
+static void each_write_of_held_lines_fits_a_pipe_and_ends_with_a_line(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf held = STRBUF_INIT(LOG_HELD_MAX);
+	CLEANUP(sink_close) struct sink sink;
+	size_t lines = 0;
+	const char *text;
+
+	sink_hold(&sink, &held);
+	for (int i = 0; i < 200; i++)
+		LOG(&sink.log, LOG_INFO, "one of many", LOG_NUM("number", i));
+	log_flush(&sink.log);
+	while (*(text = sink_read(&sink))) {
+		assert_in_range(strlen(text), 1, PIPE_BUF);
+		assert_int_equal(text[strlen(text) - 1], '\n');
+		lines += count_lines(text);
+	}
+	assert_int_equal(lines, 200);
+}
+
+static void a_line_too_long_to_hold_keeps_its_place(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf held = STRBUF_INIT(LOG_HELD_MAX);
+	CLEANUP(sink_close) struct sink sink;
+	char text[LOG_HELD_MAX + 1] = "";
+
+	memset(text, 'x', LOG_HELD_MAX);
+	sink_hold(&sink, &held);
+	LOG(&sink.log, LOG_INFO, "first");
+	LOG(&sink.log, LOG_INFO, "long", LOG_STR("text", text));
+	LOG(&sink.log, LOG_INFO, "last");
+	assert_non_null(strstr(sink_read(&sink), "first"));
+	assert_non_null(strstr(sink_read(&sink), "long"));
+	assert_int_equal(count_lines(sink_read(&sink)), 1);
+	assert_string_equal(sink_read(&sink), "");
+	log_flush(&sink.log);
+	assert_non_null(strstr(sink_read(&sink), "last"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +273,10 @@ int main(void)
 		cmocka_unit_test(below_the_level_nothing_is_written),
 		cmocka_unit_test(every_level_has_its_name),
 		cmocka_unit_test(an_event_too_long_is_still_a_line_of_its_own),
+		cmocka_unit_test(held_lines_are_written_together_in_their_order),
+		cmocka_unit_test(a_warning_is_written_at_once_after_what_is_held),
+		cmocka_unit_test(each_write_of_held_lines_fits_a_pipe_and_ends_with_a_line),
+		cmocka_unit_test(a_line_too_long_to_hold_keeps_its_place),
 		cmocka_unit_test(a_log_that_cannot_be_written_is_no_error),
 	};
 

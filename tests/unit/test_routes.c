@@ -25,6 +25,7 @@ static const struct {
 	{ "GET", "/health", ERR_OK, "/health", NULL },
 	{ "GET", "/health/live", ERR_OK, "/health/live", NULL },
 	{ "GET", "/health/ready", ERR_OK, "/health/ready", NULL },
+	{ "GET", "/metrics", ERR_OK, "/metrics", NULL },
 	{ "POST", "/clients", ERR_OK, "/clients", NULL },
 	{ "GET", "/clients?limit=1", ERR_OK, "/clients", NULL },
 	{ "GET", "/clients/7", ERR_OK, "/clients/{client_id}", "7" },

@@ -130,6 +130,17 @@ def connect_fast(service, provider, client, expires_in=3600, **fields):
     return grant
 
 
+def connected(service, provider, **grant):
+    """A new client with a grant of its own; its registration's JSON."""
+    client = register(service, provider)
+    connect_fast(service, provider, client, **grant)
+    return client
+
+
+def path_of(client):
+    return f"/tokens/{client['branch_identifier']}"
+
+
 def expire(service, client, seconds_left=-10):
     """Moves the token's expiry, and its last refresh so far back that nothing else keeps it from being refreshed."""
     touched = service.database.execute(

@@ -10,7 +10,7 @@ from .processes import ROOT
 
 DOCUMENT = json.loads((ROOT / "nginx/static/openapi.json").read_text(encoding="utf-8"))
 # What shows the document is not in it.
-PAGES = re.compile(r"(?:/tokens-api)?/(?:docs|redoc|openapi\.json|static/.*)")
+PAGES = re.compile(r"(?:/tokens-api)?/(?:docs|redoc|console|openapi\.json|static/.*)")
 METHODS = ("get", "post", "put", "patch", "delete")
 _resolver = jsonschema.RefResolver("", DOCUMENT)
 

@@ -16,7 +16,7 @@ TEMPLATE = "migrated"
 # What is lost in a crash is no loss here.
 SETTINGS = {
     "listen_addresses": "",
-    "unix_socket_permissions": "0700",
+    "unix_socket_permissions": "0777",  # their directory's permissions decide
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -41,6 +41,12 @@ class Database:
         self.name = name
         self.url = cluster.url("token_service_worker", name)
         self.admin_url = cluster.url("token_service_owner", name)
+
+    @property
+    def settings(self):
+        """The service's."""
+        pooler = self.cluster.pooler
+        return pooler.settings(self.name) if pooler else {"DATABASE_URL": self.url}
 
     @contextlib.contextmanager
     def _cursor(self):
@@ -104,12 +110,16 @@ class Database:
 
 
 class Cluster:
-    def __init__(self):
+    """with_template=False: as initdb leaves it, without roles; create() does not work there. settings: over SETTINGS."""
+
+    def __init__(self, with_template=True, settings=None):
+        self.settings = {**SETTINGS, **(settings or {})}
         self.directory = processes.make_directory("pg")
         self.data = self.directory / "data"
         self.sockets = self.directory / "s"
         self.log = self.directory / "log"
         self.server = None
+        self.pooler = None
         self._become = []
         self._number = itertools.count(1)
         self.data.mkdir(0o700)
@@ -121,7 +131,8 @@ class Cluster:
         try:
             self._initialise()
             self.start()
-            self._make_template()
+            if with_template:
+                self._make_template()
         except BaseException:
             self.close()
             raise
@@ -139,7 +150,7 @@ class Cluster:
         assert done.returncode == 0, done.stdout
 
     def start(self):
-        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         with open(self.log, "ab") as log:
             # The signal for the death of this process has to be set after the change of user.
             self.server = subprocess.Popen(
@@ -182,6 +193,30 @@ class Cluster:
         connection.autocommit = True
         return connection
 
+    @contextlib.contextmanager
+    def password(self, database, role, password):
+        """Inside the block there is a role that may read this database and has to give a password; its URL, without it."""
+        rules = self.data / "pg_hba.conf"
+        before = rules.read_text()
+        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD %s IN ROLE pg_read_all_data", (password,))
+            rules.write_text(f"local {database} {role} scram-sha-256\n{before}")
+            cursor.execute("SELECT pg_reload_conf()")
+            try:
+                processes.wait_until(lambda: self._asks_password(role, database), what="the server asks for the password")
+                yield self.url(role, database)
+            finally:
+                rules.write_text(before)
+                cursor.execute("SELECT pg_reload_conf()")
+                cursor.execute(f"DROP ROLE {role}")
+
+    def _asks_password(self, role, database):
+        try:
+            psycopg2.connect(self.url(role, database)).close()
+        except psycopg2.OperationalError as error:
+            return "password" in str(error)
+        return False
+
     def _make_template(self):
         done = subprocess.run(
             [processes.ROOT / "scripts/lib/with-database", "psql", "--no-psqlrc", "--quiet", "--output=/dev/null",
@@ -204,5 +239,7 @@ class Cluster:
         return Database(self, name)
 
     def close(self):
+        if self.pooler:
+            self.pooler.close()
         self.stop()
         processes.remove_directory(self.directory)

@@ -93,6 +93,10 @@ class Provider:
         """Requests, oldest first; fields narrow them: grant_type="refresh_token"."""
         return self._call("GET", "/log", endpoint=endpoint, **fields)["entries"]
 
+    def log_after(self, sequence):
+        """Requests at both endpoints that came after the one of this number."""
+        return self._call("GET", "/log", after=sequence)["entries"]
+
     def refreshes(self, **fields):
         return self.log(grant_type="refresh_token", **fields)
 

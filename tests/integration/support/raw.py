@@ -100,10 +100,14 @@ def drain(connection):
     return received
 
 
-def fastcgi(service, pool, data):
-    """What comes back for these bytes, after which nothing more is sent."""
+def fastcgi(service, pool, data, stays=False):
+    """What comes back for these bytes, after which nothing more is sent.
+
+    stays: the sending side stays open, as nginx's does for as long as its caller waits.
+    """
     with contextlib.closing(connect(service, pool)) as connection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(data)
-            connection.shutdown(1)
+            if not stays:
+                connection.shutdown(1)
         return drain(connection)

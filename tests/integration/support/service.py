@@ -100,7 +100,7 @@ class Service:
         self.process = self.nginx = self.client = None
         self._executor = None
         self.document = openapi.Watch()
-        self._env = {**DEFAULTS, "DATABASE_URL": database.url, **env}
+        self._env = {**DEFAULTS, **database.settings, **env}
         if self._env.get("ENVIRONMENT") == "production":
             self._become_other_user()
         try:
@@ -229,6 +229,12 @@ class Service:
         self._write_env()
         self.process.send_signal(signal.SIGHUP)
         wait_until(lambda: len(self.log_events(*answers)) > before, what="the master reads its settings again")
+
+    def reload_and_wait(self, env=None):
+        """As reload(); returns once no worker is left that has the old settings."""
+        old = set(self.worker_pids())
+        self.reload(env)
+        wait_until(lambda: old.isdisjoint(self.worker_pids()), 60, "the old workers are gone")
 
     # --- what it wrote --------------------------------------------------------------------------
 

@@ -35,6 +35,10 @@ describe('log and counts', () => {
 		);
 		assert.equal(entries[1].refresh_token, refresh_token);
 		assert.equal(entries[1].access_token, body.access_token);
+		assert.ok(entries.every((entry) => entry.peer_port > 0));
+		assert.equal(entries[1].expires_in, body.expires_in);
+		assert.ok(entries[1].started_at <= entries[1].issued_at && entries[1].issued_at <= Date.now());
+		assert.deepEqual([entries[2].issued_at, entries[2].expires_in], [null, null]);
 		assert.equal(entries[0].new_refresh_token, refresh_token);
 		assert.equal(entries[4].token, refresh_token);
 

@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# What of the settings is nginx's. Sourced, after common.sh.
+
+# site_settings: PORT with its default, and HOST as the array HOSTS; empty: render-nginx's default, loopback.
+site_settings() {
+	export PORT=${PORT:-8002}
+	is_port "$PORT" || fail 2 "port \"$PORT\" is not a number from 1 to 65535"
+	! port_is_privileged "$PORT" || fail 2 "port $PORT is for root only: choose another with --port N"
+	IFS=', ' read -r -a HOSTS <<<"${HOST:-}"
+}
+
+# site_options: the array SITE_OPTIONS, for render-nginx.
+site_options() {
+	local host
+	SITE_OPTIONS=(--port "$PORT")
+	for host in "${HOSTS[@]}"; do
+		SITE_OPTIONS+=(--host "$host")
+	done
+	[ -z "${ALLOWED_ORIGINS:-}" ] || SITE_OPTIONS+=(--allowed-origins "$ALLOWED_ORIGINS")
+	[ -z "${DATABASE_WORKERS:-}" ] || SITE_OPTIONS+=(--database-workers "$DATABASE_WORKERS")
+	# An exchange worker takes up to twice the provider's time and 5 s; 5 s more for the way.
+	[ -z "${GOOGLE_TIMEOUT_MS:-}" ] || SITE_OPTIONS+=(--exchange-timeout-s $((2 * GOOGLE_TIMEOUT_MS / 1000 + 10)))
+}
