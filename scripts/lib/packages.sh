@@ -65,6 +65,7 @@ python3-yaml
 runc
 shellcheck
 sslscan
+strace
 systemd
 uvicorn
 valgrind

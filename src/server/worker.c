@@ -170,11 +170,24 @@ static void set_up_signals(void)
 	sigaction(SIGHUP, &ignore, NULL);
 }
 
+/* For ps and top, whose names have 15 bytes; the command line stays the master's. */
+static void take_name(enum worker_kind kind)
+{
+	static const char *const names[WORKER_KINDS] = {
+		[WORKER_DATABASE] = "token:database",
+		[WORKER_EXCHANGE] = "token:exchange",
+		[WORKER_REFRESHER] = "token:refresher",
+	};
+
+	prctl(PR_SET_NAME, names[kind]);
+}
+
 _Noreturn void worker_main(struct worker *worker)
 {
 	enum worker_kind kind = (enum worker_kind)worker->slot->kind;
 
 	set_up_signals();
+	take_name(kind);
 	/* A master that is gone can end nobody. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != worker->master_pid)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/integration"), str(TOP / "tests/bench")]
 
-from speed import contest, hung, programs, refresh, report, size, targets, world  # noqa: E402
-from support import processes  # noqa: E402
+from speed import contest, hung, refresh, report, size, targets, world  # noqa: E402
+from speed.command import choice_of, file_to_write, say, status_of, whole_number  # noqa: E402
 
 NAMES = ("token-service", "fastapi", "libfcgi", "hello", "return")
 MEASURES = ("throughput", "latency", "size", "hung", "refresh")
@@ -37,30 +36,6 @@ fails the run. Exit status: 0 measured; 2 wrong usage; 1 anything else.
 """
 
 
-def whole_number(text):
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def choice_of(allowed):
-    def names(text):
-        chosen = text.split(",")
-        if not set(chosen) <= set(allowed):
-            raise argparse.ArgumentTypeError(f"{text}: of {', '.join(allowed)}, comma-separated")
-        return chosen
-
-    return names
-
-
-def file_to_write(text):
-    path = Path(text).resolve()
-    if not text or path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' cannot be written")
-    return path
-
-
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="How fast the service is, beside what people would use instead.",
@@ -83,10 +58,6 @@ def parse(arguments):
     return options
 
 
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
 def measure(options):
     with world.World(say) as here:
         result = {"machine": world.machine(here.cluster), "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -101,23 +72,17 @@ def measure(options):
 
 def main(arguments):
     options = parse(arguments)
-    # As Ctrl-C: what was started is stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    processes.remove_orphans()
-    try:
+
+    def work():
         result = measure(options)
         print(report.text(result))
         if options.json:
             options.json.write_text(json.dumps(result, indent=1) + "\n")
         if options.picture:
             report.picture(result, options.picture)
-    except (AssertionError, OSError, programs.Failed) as error:
-        say(error)
-        return 1
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
-    return 1 if result["failures"] else 0
+        return 1 if result["failures"] else 0
+
+    return status_of(work)
 
 
 if __name__ == "__main__":

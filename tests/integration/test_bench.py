@@ -1,4 +1,4 @@
-"""scripts/bench: that it measures, what it says of it, and that it lets nobody pass who answers errors."""
+"""scripts/bench and scripts/profile: that they measure, what they say of it, and that nobody passes who answers errors."""
 
 import http.server
 import json
@@ -30,9 +30,9 @@ def programs():
     assert done.returncode == 0, done.stderr
 
 
-def bench(*arguments, mark="test-bench"):
+def bench(*arguments, mark="test-bench", program="bench.py"):
     return subprocess.run(
-        ["/usr/bin/python3", "-B", ROOT / "tests/bench/bench.py", *map(str, arguments)],
+        ["/usr/bin/python3", "-B", ROOT / "tests/bench" / program, *map(str, arguments)],
         env=processes.plain_environment(**{processes.INSTANCE: mark}), stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=processes.seconds(300),
     )
@@ -56,6 +56,32 @@ def test_smallest_run_measures_everything(tmp_path):
     assert result["machine"]["cpu"] in done.stdout and result["machine"]["postgresql"] in done.stdout
     assert ElementTree.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert processes.processes_of_instance(mark) == []
+
+
+def test_read_is_one_round_trip_with_the_database(tmp_path):
+    """Key check included: one send for it; with many connections what is ready at once shares it. And no more calls of
+    the system than are explained: of nginx, its request in and its answer out; of the database the same; three waits."""
+    figures = tmp_path / "figures.json"
+    done = bench("--branches", 100, "--seconds", 1, "--measure", "system-calls", "--json", figures, program="profile_reads.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    alone, shared = (json.loads(figures.read_text())["system_calls"][connections] for connections in ("1", "64"))
+    assert alone["requests"] > 0 and shared["requests"] > 0
+    # Some are of what began before strace did, or of what ended after the load's end.
+    assert 0.9 < alone["per_request"]["sendto"] < 1.1
+    assert alone["sum"] < 10
+    assert shared["per_request"]["sendto"] < 0.5
+
+
+def test_profile_counts_instructions_by_function(tmp_path):
+    figures = tmp_path / "figures.json"
+    done = bench("--branches", 100, "--seconds", 2, "--measure", "instructions", "--json", figures, program="profile_reads.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = json.loads(figures.read_text())["instructions"]
+    functions = seen["functions"]
+    assert 0 < functions["unseal (src/crypto/seal.c)"] < functions["worker_database_loop (src/server/worker_database.c)"]
+    assert functions["worker_database_loop (src/server/worker_database.c)"] <= seen["per_request"]
+    assert seen["allocations"] > 0
+    assert "worker_database_loop" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [

@@ -47,8 +47,7 @@ def run(world, options, say):
         provider.reset()
         provider.fault("delay", times=None, ms=PROVIDER_MS)
         rows.expire(database, ids)
-        # At DEBUG the log says who is a refresher; the line that it has for each refresh then is in its CPU.
-        with world.service(database, 1, number, REFRESHERS=str(REFRESHERS), LOG_LEVEL="DEBUG") as ours:
+        with world.service(database, 1, number, REFRESHERS=str(REFRESHERS)) as ours:
             wait_until(lambda: _good(provider.counts()) >= 2 * REFRESHERS, 30, "the refreshers refresh")
             pids = ours.service.worker_pids("refresher")
             assert len(pids) == REFRESHERS, f"{len(pids)} refreshers"

@@ -84,9 +84,9 @@ class World:
             database.drop()
 
     @contextlib.contextmanager
-    def service(self, database, first, last, **env):
-        """Ours, over branches first to last of the database."""
-        service = Service(database, {**self.provider.environment, **SERVICE, **env})
+    def service(self, database, first, last, wrapper=(), **env):
+        """Ours, over branches first to last of the database; wrapper: a command that runs it, valgrind for instance."""
+        service = Service(database, {**self.provider.environment, **SERVICE, **env}, wrapper=wrapper)
         ours = None
         try:
             ours = Ours(service, first, last)

@@ -143,6 +143,14 @@ def _environment_of(entry):
         return []
 
 
+def name_of(pid):
+    """As ps and top show it; "" when the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def children_of(pid):
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()

@@ -85,7 +85,7 @@ class Service:
     systemd's units, under whose filters of system calls both run; of an ordinary user, in production.
     """
 
-    def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True, units=None):
+    def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True, units=None, wrapper=WRAPPER):
         self.database = database
         self.instance = f"{os.getpid()}-{next(_number)}"
         self.directory = processes.make_directory("svc")
@@ -94,6 +94,7 @@ class Service:
         self.program = PROGRAM
         self._as_user = []
         self._units = units
+        self._wrapper = wrapper
         self.env_file = self.directory / "env"
         self.stderr_path = self.directory / "stderr"
         self.expected_exit = 0  # what the fixture wants to see; None: anything
@@ -144,7 +145,7 @@ class Service:
         self._write_env()
         with open(self.stderr_path, "ab") as err:
             self.process = processes.start(
-                [*WRAPPER, *self._confined("token-service.service"), self.program, "serve", "--env-file", self.env_file, "--socket-dir", self.socket_dir],
+                [*self._wrapper, *self._confined("token-service.service"), self.program, "serve", "--env-file", self.env_file, "--socket-dir", self.socket_dir],
                 env=processes.plain_environment(**{processes.INSTANCE: self.instance}), stdout=err, stderr=err,
                 as_user=self._as_user,
             )
@@ -204,12 +205,9 @@ class Service:
         return self.process.pid
 
     def worker_pids(self, pool=None):
-        """Those that run now; pool: "database" or "exchange"."""
+        """Those that run now; pool: "database", "exchange" or "refresher"."""
         living = processes.children_of(self.master_pid)
-        if pool is None:
-            return living
-        of_pool = {event["pid"] for event in self.log_events("worker started") if event["pool"] == pool}
-        return [pid for pid in living if pid in of_pool]
+        return [pid for pid in living if pool is None or processes.name_of(pid) == f"token:{pool}"]
 
     def terminate(self, number=signal.SIGTERM):
         self.process.send_signal(number)

@@ -1,0 +1,70 @@
+"""Instructions of a read, function by function, as callgrind counts them: hardly other on a busy machine."""
+
+import re
+import subprocess
+from collections import Counter, namedtuple
+
+from support import processes
+
+from . import load
+from .programs import Failed
+
+ALLOCATING = {"malloc", "calloc", "realloc"}
+CONNECTIONS = 64
+WARM_UP_S = 1
+
+# functions: {name: instructions, with those of what it calls}
+Seen = namedtuple("Seen", "requests instructions allocations functions")
+
+
+def _life_of_worker(world, database, options, seconds, directory):
+    """All that one worker does from its start to its end, with so much load in between."""
+    command = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={directory}/callgrind.%p"]
+    with world.service(database, 1, options.branches, wrapper=command, DATABASE_WORKERS="1") as ours:
+        [worker] = ours.service.worker_pids("database")
+        seen = load.closed_loop(ours.target, seconds, CONNECTIONS)
+    if seen["errors"] or not seen["requests"]:
+        raise Failed(f"{seen['requests']} requests, errors: {seen['errors']}")
+    counts = directory / f"callgrind.{worker}"
+    return Seen(seen["requests"], _total(counts), _allocations(counts), _inclusive(counts))
+
+
+def of_reads(world, database, options, directory):
+    """{requests, per_request, allocations, functions}: what a long life has more than a short one."""
+    short = _life_of_worker(world, database, options, WARM_UP_S, directory)
+    long = _life_of_worker(world, database, options, WARM_UP_S + options.seconds, directory)
+    requests = long.requests - short.requests
+    if requests <= 0:
+        raise Failed(f"{long.requests} requests in {WARM_UP_S + options.seconds} s, {short.requests} in {WARM_UP_S} s: more seconds are needed")
+    functions = {name: (number - short.functions[name]) / requests for name, number in long.functions.items()}
+    return {"requests": requests, "per_request": (long.instructions - short.instructions) / requests,
+            "allocations": (long.allocations - short.allocations) / requests,
+            "functions": dict(sorted(functions.items(), key=lambda item: -item[1]))}
+
+
+def _total(counts):
+    return int(re.search(r"^totals: (\d+)", counts.read_text(), re.M).group(1))
+
+
+def _allocations(counts):
+    """A function is named where its number is first used: "cfn=(12) malloc", "cfn=(12)" from then on."""
+    names, called, number = {}, None, 0
+    for line in counts.read_text().splitlines():
+        if match := re.match(r"(c?fn)=(\(\d+\))(?: (.*))?", line):
+            kind, id, name = match.groups()
+            if name:
+                names[id] = name
+            called = names[id] if kind == "cfn" else called
+        elif line.startswith("calls=") and called in ALLOCATING:
+            number += int(line[6:].split()[0])
+    return number
+
+
+def _inclusive(counts):
+    """Our own functions only."""
+    done = subprocess.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100", "--show-percs=no", str(counts)],
+                          env=processes.plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"callgrind_annotate: {done.stderr}")
+    found = re.findall(r"^\s*([\d,]+)\s+(?:\S*/)?(src/\S+\.c):(\S+)", done.stdout, re.M)
+    return Counter({f"{name} ({path})": int(number.replace(",", "")) for number, path, name in found})
