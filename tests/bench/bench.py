@@ -10,11 +10,12 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/integration"), str(TOP / "tests/bench")]
 
-from speed import contest, hung, refresh, report, size, targets, world  # noqa: E402
+from speed import claim, contest, hung, memory, refresh, report, size, start, storm, targets, world  # noqa: E402
 from speed.command import choice_of, file_to_write, say, status_of, whole_number  # noqa: E402
 
 NAMES = ("token-service", "fastapi", "libfcgi", "hello", "return")
-MEASURES = ("throughput", "latency", "size", "hung", "refresh")
+OTHERS = {"size": size, "hung": hung, "refresh": refresh, "memory": memory, "start": start, "claim": claim, "storm": storm}
+MEASURES = ("throughput", "latency", *OTHERS)
 EPILOG = """
 token-service  everything on: sealed tokens, API keys, JSON logs, metrics, nginx with the site's own
                configuration, 2 database workers
@@ -30,6 +31,10 @@ latency        the same at half of what each one's throughput was, from when eac
 size           throughput over many branches against few
 hung           p99 with a provider that hangs and 100 expired branches asked for all the while
 refresh        refreshes per refresher with a provider of 100 ms, and their CPU
+memory         proportional set of master and workers, and whether it grows with the requests
+start          from the start of `token-service serve` to its first good /health
+claim          a refresher's claim of the next due row among very many, as PostgreSQL saw it
+storm          clients that connect all at once, each for one token
 
 All run on one PostgreSQL of its own, in turn, and the table has medians. Whoever answers an error
 fails the run. Exit status: 0 measured; 2 wrong usage; 1 anything else.
@@ -46,6 +51,9 @@ def parse(arguments):
     parser.add_argument("--connections", type=whole_number, default=64, metavar="N", help="kept by the load (64)")
     parser.add_argument("--many", type=whole_number, default=1_000_000, metavar="N", help="branches of size, many (1000000)")
     parser.add_argument("--few", type=whole_number, default=1000, metavar="N", help="branches of size, few (1000)")
+    parser.add_argument("--requests", type=whole_number, default=1_000_000, metavar="N", help="of memory (1000000)")
+    parser.add_argument("--rows", type=whole_number, default=10_000_000, metavar="N", help="branches of claim (10000000)")
+    parser.add_argument("--clients", type=whole_number, default=2000, metavar="N", help="of storm (2000)")
     parser.add_argument("--measure", type=choice_of(MEASURES), default=list(MEASURES), metavar="NAMES",
                         help=f"comma-separated ({','.join(MEASURES)})")
     parser.add_argument("--only", type=choice_of(NAMES), default=list(NAMES), metavar="NAMES",
@@ -64,7 +72,7 @@ def measure(options):
                   "settings": {name: getattr(options, name) for name in ("branches", "rounds", "seconds", "connections")}}
         if {"throughput", "latency"} & set(options.measure):
             result["contest"] = contest.run(here, options, say)
-        for name, measurement in (("size", size), ("hung", hung), ("refresh", refresh)):
+        for name, measurement in OTHERS.items():
             if name in options.measure:
                 result[name] = measurement.run(here, options, say)
     return {**result, "targets": [row._asdict() for row in targets.of(result)], "failures": report.failures(result)}

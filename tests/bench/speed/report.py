@@ -34,6 +34,9 @@ plot $figures using 0:4:xtic(1) with boxes lc rgb '#cc7722', '' using 0:4:5 with
 """
 
 
+MEASURED = ("contest", "size", "hung", "refresh", "memory", "storm")
+
+
 def failures(result):
     """One line for every measurement in which somebody answered errors."""
     found = []
@@ -47,7 +50,7 @@ def failures(result):
         for each, inner in value.items():
             look(f"{name} {each}".strip(), inner)
 
-    look("", {name: result[name] for name in ("contest", "size", "hung", "refresh") if name in result})
+    look("", {name: result[name] for name in MEASURED if name in result})
     return found
 
 
@@ -93,6 +96,20 @@ def _other_lines(result):
         row = result["refresh"]
         yield (f"a refresher: {row['per_refresher_per_s']:.2f} refreshes/s, {row['cpu_ms']:.2f} ms of CPU each; "
                f"the provider itself took {row['provider_ms']:.0f} ms")
+    yield from _limit_lines(result)
+
+
+def _limit_lines(result):
+    if row := result.get("memory"):
+        yield (f"memory of {row['processes']} processes: {row['before_mb']:.1f} MB, {row['after_mb']:.1f} MB after "
+               f"{row['requests']:,} requests more")
+    if row := result.get("start"):
+        yield f"start to the first good /health: {row['ms']:.0f} ms"
+    if row := result.get("claim"):
+        yield (f"a claim among {row['rows']:,} rows: {row['mean_ms']:.3f} ms on average of {row['claims']:,}, at most "
+               f"{row['max_ms']:.2f} ms; {row['bytes_per_branch']:,.0f} bytes of the database for each branch")
+    if row := result.get("storm"):
+        yield f"{row['clients']:,} clients at once: {row['served']:,.0f} served, p99 {row['p99_ms'] or 0:,.0f} ms"
 
 
 def text(result):

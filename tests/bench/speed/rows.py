@@ -27,6 +27,20 @@ def fill(database, number):
     warm(database)
 
 
+def multiply(database, number):
+    """As many rows as wanted, as copies of those that are there: as long, but under the seals of others, for whom they
+    do not open. A minute for what would take ten."""
+    [there] = database.one("SELECT count(*) FROM clients")
+    for table, columns in COLUMNS.items():
+        own = {"id": "n", "client_id": "c.client_id" if table == "clients" else "n", "branch_id": "'branch-' || n"}
+        values = ", ".join(own.get(name, f"c.{name}") for name in columns.split(", "))
+        source = "c.id" if table == "clients" else "c.client_id"
+        database.execute(f"INSERT INTO {table} ({columns}) SELECT {values} FROM generate_series(%s, %s) n"
+                         f" JOIN {table} c ON {source} = n %% %s + 1", (there + 1, number, there))
+    database.execute("SELECT setval(pg_get_serial_sequence('clients', 'id'), %s)", (number,))
+    database.execute("VACUUM ANALYZE")
+
+
 def fill_original(database, number):
     """The index on tokens.client_id is a gift: without it the original reads the whole table for every request."""
     database.execute(SCHEMA.read_text())

@@ -2,6 +2,9 @@
 
 from collections import namedtuple
 
+MAY_GROW = 1.03  # flat, but for a page here and there
+
+
 # wanted: as text; seen: a number, None when it was not measured
 Target = namedtuple("Target", "what wanted seen unit met")
 
@@ -24,7 +27,8 @@ def _ratio(table, peer, field):
 def of(result):
     contest = result.get("contest", {})
     throughput, latency = contest.get("throughput"), contest.get("latency")
-    size, hung, refresh = (result.get(name, {}) for name in ("size", "hung", "refresh"))
+    size, hung, refresh, memory, start, claim, storm = (
+        result.get(name, {}) for name in ("size", "hung", "refresh", "memory", "start", "claim", "storm"))
     per_refresher = refresh.get("per_refresher_per_s")
     rows = [
         _at_least("throughput against (a)", 40, _ratio(throughput, "fastapi", "median")),
@@ -37,5 +41,11 @@ def of(result):
         _at_least("refreshes of one refresher, against the 10/s of a provider of 100 ms", 0.95,
                   per_refresher and per_refresher / 10),
         _at_most("CPU of one refresh", 1, refresh.get("cpu_ms"), "ms"),
+        _at_most("memory of the service, proportional set", 60, memory.get("after_mb"), "MB"),
+        _at_most("memory after all the requests against before", MAY_GROW, memory.get("growth")),
+        _at_most("start to the first good /health", 150, start.get("ms"), "ms"),
+        _at_most("claim of the next due row, by an index alone", 1,
+                 claim and (claim["mean_ms"] if claim["by_index"] else float("inf")) or None, "ms"),
+        _at_most("storm: p99 of the served", 2000, storm.get("p99_ms"), "ms"),
     ]
     return [row for row in rows if row.seen is not None]

@@ -1,0 +1,63 @@
+"""What a refresher's claim of the next due row costs among very many rows, as PostgreSQL itself sees it."""
+
+import contextlib
+
+from support.postgres import Cluster
+from support.processes import wait_until
+
+from . import rows
+from .programs import Failed
+from .world import POSTGRES
+
+DUE = 1000
+SEALED = 10_000
+# The statement and the plan are those that the service runs: the server says them, nothing is repeated here.
+MODULES = {"shared_preload_libraries": "pg_stat_statements,auto_explain", "auto_explain.log_min_duration": "0",
+           "pg_stat_statements.track": "all"}
+CLAIM = "FOR UPDATE OF t SKIP LOCKED"
+
+
+def _plans(log):
+    """Those of the claim, without its text."""
+    for entry in log.split("duration:")[1:]:
+        text, *plan = [line for line in entry.splitlines()[1:] if line.startswith("\t")] or [""]
+        if CLAIM in text and "pg_stat_statements" not in text:
+            yield "\n".join(plan)
+
+
+def _cost(database):
+    seen = database.one("SELECT sum(calls)::bigint, sum(total_exec_time) / sum(calls), max(max_exec_time)"
+                        " FROM pg_stat_statements WHERE query LIKE %s", (f"%{CLAIM}%",))
+    if not seen[0]:
+        raise Failed("no claim was seen")
+    return dict(zip(("claims", "mean_ms", "max_ms"), seen))
+
+
+def run(world, options, say):
+    with contextlib.closing(Cluster(settings={**POSTGRES, **MODULES})) as cluster:
+        database = cluster.create()
+        say(f"{options.rows:,} branches, {DUE} of them due")
+        rows.fill(database, min(SEALED, options.rows))
+        rows.multiply(database, options.rows)
+        [size] = database.one("SELECT pg_database_size(current_database())")
+        due = range(1, min(DUE, options.rows) + 1)
+        rows.give_grants(database, world.provider, due)
+        with world.service(database, 1, options.rows) as ours:
+            database.execute("CREATE EXTENSION pg_stat_statements")
+            rows.expire(database, due)
+            wait_until(lambda: _left(database, due) == 0, 300, "what is due is refreshed")
+            ours.forget_logs()
+        cost = _cost(database)
+        plans = set(_plans(cluster.log.read_text()))
+        database.drop()
+    say(f"claim: {cost['mean_ms']:.3f} ms, at most {cost['max_ms']:.2f} ms")
+    if not plans:
+        raise Failed("PostgreSQL's log has no plan of the claim")
+    return {**cost, "rows": options.rows, "database_bytes": size, "bytes_per_branch": size / options.rows,
+            "plans": sorted(plans),
+            "by_index": all("Index Scan" in plan and "Seq Scan" not in plan and "Sort" not in plan for plan in plans)}
+
+
+def _left(database, ids):
+    [left] = database.one("SELECT count(*) FROM tokens WHERE client_id = ANY(%s) AND expires_at < now()", (list(ids),))
+    return left
