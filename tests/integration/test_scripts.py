@@ -343,7 +343,7 @@ def test_sandbox_brings_a_provider(run):
 
 def test_newcomer_connects_a_workspace(run, page):
     """By what --sandbox prints and nothing else, in a browser: the console's address, then four presses and four fields
-    (two of them of the person's own choosing), and the branch's token is answered."""
+    (two of them of the person's own choosing), as README says, and the branch's token is answered."""
     port = processes.free_port()
     sandbox = run("--sandbox", "--port", port)
     sandbox.wait_until_ready(port)
@@ -366,6 +366,8 @@ def test_newcomer_connects_a_workspace(run, page):
         page.press("Allow")
         page.wait_for_heading("Workspace connected")
     page.until(lambda: "Valid" in page.run("return document.querySelector('tbody').innerText"), "the table says so by itself")
+    assert (page.presses, page.entries) == (4, 4)
+    assert "four presses and four fields" in (ROOT / "README.md").read_text()
     assert call(port, "GET", "/tokens/branch-1").status_code == 200
     assert sandbox.stop() == 0
 
@@ -544,7 +546,10 @@ def test_wrong_settings_end_a_run_with_2(run):
     assert "LOG_LEVEL: 'LOUD'" in refused.output()
 
 
-@pytest.mark.parametrize("name", ["run", "test", "migrate", "render-nginx", "build", "install", "check", "format"])
+COMMANDS = ["run", "test", "migrate", "render-nginx", "build", "install", "check", "format", "bench", "fuzz", "profile", "screenshots", "soak"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_the_scripts(name):
     """--help of each says how it is called, does nothing else, and ends with 0."""
     done = script(name, "--help")
@@ -552,7 +557,7 @@ def test_help_of_the_scripts(name):
     assert name in done.stdout
 
 
-@pytest.mark.parametrize("name", ["run", "test", "migrate", "render-nginx", "build", "install", "check", "format"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_unknown_option_of_the_scripts_ends_with_2(name):
     """Nothing is done on a guess."""
     done = script(name, "--no-such-option")

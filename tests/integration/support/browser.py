@@ -33,6 +33,7 @@ class Page:
 
     def __init__(self, driver):
         self.driver = driver
+        self.presses = self.entries = 0  # what press() and enter() were asked for
         # A page may go while one of its elements is read; the next try reads the page that came.
         self.wait = WebDriverWait(driver, processes.seconds(60), ignored_exceptions=[StaleElementReferenceException])
 
@@ -82,11 +83,13 @@ class Page:
 
     def press(self, text):
         """The button or link in sight that is so named."""
+        self.presses += 1
         names = f"//*[self::button or self::a][normalize-space()='{text}']"
         self.until(lambda: [each for each in self.driver.find_elements(By.XPATH, names) if each.is_displayed()], text)[0].click()
 
     def enter(self, label, text):
         """Into the field that has this label."""
+        self.entries += 1
         field = f"//input[@id=//label[normalize-space()='{label}']/@for]"
         self.until(lambda: self.driver.find_elements(By.XPATH, field), label)[0].send_keys(text)
 
