@@ -105,7 +105,7 @@ export class Sheet {
 			facts.unshift(["Last refreshed", stamp(token.last_refreshed_at)]);
 		if (token.expires_at && !needsConsent(client)) {
 			this.left = element("span", { class: "left" });
-			facts.unshift(["Expires", element("span", {}, this.left, " ", stamp(token.expires_at))]);
+			facts.unshift(["Expires", element("span", {}, this.left, " · ", stamp(token.expires_at))]);
 		}
 		if (token.refresh_error)
 			facts.unshift(["Last error", element("code", {}, [token.refresh_error, token.provider_error].filter(Boolean).join(" / "))]);

@@ -51,7 +51,8 @@ static const struct err_info table[ERR__COUNT] = {
 	[ERR_VALIDATION_FAILED] = { 422, "validation_failed",
 				    "Some fields are wrong. 'detail' lists every one of them; correct them and send again." },
 	[ERR_RATE_LIMITED] = { 429, "rate_limited",
-			       "Too many requests from this address. Wait as long as Retry-After says." },
+			       "Too many requests from this address. Try again shortly; "
+			       "Retry-After says in how many seconds." },
 	[ERR_CLIENT_CREDENTIALS_REJECTED] = { 502, "client_credentials_rejected",
 					      "The provider rejected the client id or secret. Correct the secret with "
 					      "PATCH /clients/{id}; the grant itself is kept." },
@@ -62,13 +63,17 @@ static const struct err_info table[ERR__COUNT] = {
 				 "The provider answered something that is no token. Try again; if it lasts, look at "
 				 "GOOGLE_TOKEN_URL and the service's log." },
 	[ERR_PROVIDER_UNAVAILABLE] = { 503, "provider_unavailable",
-				       "The provider cannot be reached or is failing. Try again after Retry-After seconds." },
+				       "The provider cannot be reached or is failing. Try again shortly; "
+				       "Retry-After says in how many seconds." },
 	[ERR_REFRESH_IN_PROGRESS] = { 503, "refresh_in_progress",
-				      "The token is being refreshed and is not there yet. Try again after Retry-After seconds." },
+				      "The token is being refreshed and is not there yet. Try again shortly; "
+				      "Retry-After says in how many seconds." },
 	[ERR_DATABASE_UNAVAILABLE] = { 503, "database_unavailable",
-				       "The database cannot be reached. Try again after Retry-After seconds." },
+				       "The database cannot be reached. Try again shortly; "
+				       "Retry-After says in how many seconds." },
 	[ERR_OVERLOADED] = { 503, "overloaded",
-			     "The service has more to do than it can. Try again after Retry-After seconds." },
+			     "The service has more to do than it can. Try again shortly; "
+			     "Retry-After says in how many seconds." },
 	[ERR_SECRET_KEY_UNKNOWN] = { 503, "secret_key_unknown",
 				     "What is stored was sealed under a key that this service does not have. Nothing was "
 				     "changed; add the key to SECRET_KEY_PREVIOUS and try again." },
