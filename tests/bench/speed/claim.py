@@ -42,10 +42,12 @@ def run(world, options, say):
         [size] = database.one("SELECT pg_database_size(current_database())")
         due = range(1, min(DUE, options.rows) + 1)
         rows.give_grants(database, world.provider, due)
+        rows.expire(database, due)
+        database.execute("CREATE EXTENSION pg_stat_statements")
+        [before] = database.one("SELECT pg_current_wal_lsn()")
         with world.service(database, 1, options.rows) as ours:
-            database.execute("CREATE EXTENSION pg_stat_statements")
-            rows.expire(database, due)
             wait_until(lambda: _left(database, due) == 0, 300, "what is due is refreshed")
+            [wal] = database.one("SELECT pg_current_wal_lsn() - %s::pg_lsn", (before,))
             ours.forget_logs()
         cost = _cost(database)
         plans = set(_plans(cluster.log.read_text()))
@@ -54,6 +56,7 @@ def run(world, options, say):
     if not plans:
         raise Failed("PostgreSQL's log has no plan of the claim")
     return {**cost, "rows": options.rows, "database_bytes": size, "bytes_per_branch": size / options.rows,
+            "wal_bytes_per_refresh": float(wal) / len(due),
             "plans": sorted(plans),
             "by_index": all("Index Scan" in plan and "Seq Scan" not in plan and "Sort" not in plan for plan in plans)}
 

@@ -107,7 +107,8 @@ def _limit_lines(result):
         yield f"start to the first good /health: {row['ms']:.0f} ms"
     if row := result.get("claim"):
         yield (f"a claim among {row['rows']:,} rows: {row['mean_ms']:.3f} ms on average of {row['claims']:,}, at most "
-               f"{row['max_ms']:.2f} ms; {row['bytes_per_branch']:,.0f} bytes of the database for each branch")
+               f"{row['max_ms']:.2f} ms; {row['bytes_per_branch']:,.0f} bytes of the database for each branch, "
+               f"{row['wal_bytes_per_refresh']:,.0f} of WAL for each refresh")
     if row := result.get("storm"):
         yield f"{row['clients']:,} clients at once: {row['served']:,.0f} served, p99 {row['p99_ms'] or 0:,.0f} ms"
 
