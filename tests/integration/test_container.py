@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import secrets
 import shutil
 import subprocess
 
@@ -13,6 +14,7 @@ from support import container, processes
 from support.flow import connect, register, token_row
 from support.processes import wait_until
 from support.sealing import KEY
+from support.service import PROGRAM
 
 DOCKER = processes.ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
@@ -107,8 +109,37 @@ def test_compose_names_files_that_are_there():
     for volume in SERVICES["database"]["volumes"]:
         source = volume.split(":")[0]
         assert source in COMPOSE["volumes"] or (DOCKER / source).is_file(), source
-    build = COMPOSE["x-service"]["build"]
+    build = SERVICES["migrate"]["build"]
     assert (DOCKER / build["context"] / build["dockerfile"]).is_file()
+
+
+def test_compose_builds_the_image_once():
+    """Two builds of one name at the same time fail ("already exists"), and without pull_policy the other is looked for."""
+    assert [name for name, each in SERVICES.items() if "build" in each] == ["migrate"]
+    assert SERVICES["token-service"]["image"] == SERVICES["migrate"]["image"]
+    assert SERVICES["token-service"]["pull_policy"] == "never"
+
+
+def test_compose_hands_every_setting_on():
+    """What a person sets for the service reaches it: API_AUTH, set in vain, would leave it open."""
+    settings = set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (processes.ROOT / ".env.example").read_text(), re.M))
+    own = {"HOST", "PORT", "DATABASE_URL", "DATABASE_ADMIN_URL", "DATABASE_EXCHANGE_URL", "DATABASE_PREPARED_STATEMENTS",
+           "DATABASE_PLAINTEXT_IN_PRODUCTION"}  # compose.yaml decides, or they have no use there
+    assert own < settings
+    values = {name: f"set-{name}" for name in settings - own}
+    done = compose_config(**PASSWORDS, **values)
+    assert done.returncode == 0, done.stderr
+    got = yaml.safe_load(done.stdout)["services"]["token-service"]["environment"]
+    assert values == {name: got.get(name) for name in values}
+
+
+@pytest.mark.parametrize("name", ["migrate", "token-service"])
+def test_compose_settings_are_good_in_production(name):
+    """ENVIRONMENT=production, and what README has one make, are enough: for the service and for "run --rm migrate key create"."""
+    done = compose_config(**PASSWORDS, SECRET_KEY=secrets.token_hex(32), ENVIRONMENT="production")
+    env = yaml.safe_load(done.stdout)["services"][name]["environment"]
+    done = subprocess.run([PROGRAM, "check-config", "--no-database"], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_roles_of_the_compose_database(cluster):
