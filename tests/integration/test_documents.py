@@ -1,11 +1,14 @@
 """The documents and the console's files: openapi.json and the pages that show it, under nginx's policy for them."""
 
+import json
 import re
 
+import httpx
 import pytest
 from selenium.webdriver.common.by import By
 
-from support.openapi import DOCUMENT
+from support.flow import connected, path_of
+from support.openapi import DOCUMENT, faults
 from support.processes import ROOT
 
 STATIC = ROOT / "nginx/static"
@@ -117,3 +120,33 @@ def test_pages_get_nothing_from_outside(service, page):
             "return performance.getEntriesByType('resource').filter(e => e.responseStatus).map(e => e.name)")
         assert f"{service.url}/openapi.json" in loaded
         assert [url for url in loaded if not url.startswith(f"{service.url}/")] == []
+
+
+# How an answer may leave the document, and a part of what is then said of it.
+DEPARTURES = {
+    "a field more": ({"body": {"surprise": 1}}, "surprise"),
+    "a field less": ({"without": "access_token"}, "'access_token' is a required property"),
+    "another type": ({"body": {"stale": "no"}}, "$.stale: "),
+    "another form": ({"body": {"expires_at": "tomorrow"}}, "$.expires_at: "),
+    "a header less": ({"without_header": "X-Request-Id"}, "the header X-Request-Id is missing"),
+    "another media type": ({"headers": {"Content-Type": "text/plain"}}, "media type 'text/plain'"),
+    "another status": ({"status": 202}, "the status 202 is not in the document"),
+    "another path": ({"path": "/tokens/a/b"}, "has no such call"),
+}
+
+
+@pytest.mark.parametrize("changes", DEPARTURES)
+def test_an_answer_outside_the_document_is_found(service, provider, changes):
+    """What holds every answer of the tests against the document says nothing of a good one, and can fail."""
+    good = service.get(path_of(connected(service, provider)))
+    assert list(faults(good)) == []
+    change, said = DEPARTURES[changes]
+    body = {**good.json(), **change.get("body", {})}
+    body.pop(change.get("without"), None)
+    headers = httpx.Headers(good.headers)
+    headers.update(change.get("headers", {}))
+    for name in ("Content-Length", change.get("without_header")):
+        headers.pop(name or "", None)
+    request = httpx.Request("GET", service.url + change.get("path", good.request.url.path))
+    bad = httpx.Response(change.get("status", 200), headers=headers, content=json.dumps(body), request=request)
+    assert [fault for fault in faults(bad) if said in fault], list(faults(bad))
