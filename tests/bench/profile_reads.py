@@ -9,15 +9,17 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/integration"), str(TOP / "tests/bench")]
 
-from speed import instructions, rows, system_calls, world  # noqa: E402
+from speed import instructions, processor, rows, system_calls, world  # noqa: E402
 from speed.command import choice_of, file_to_write, say, status_of, whole_number  # noqa: E402
 from support import processes  # noqa: E402
 
-MEASURES = ("system-calls", "instructions")
+MEASURES = ("processor", "system-calls", "instructions")
 CONNECTIONS = (1, 64)
 EPILOG = """
-system-calls   of the database workers for each GET /tokens/{branch}, counted with strace: with one
-               connection, and with 64, where what is ready at once shares a round trip
+processor      time on a processor of nginx, the database workers and PostgreSQL for each
+               GET /tokens/{branch}, with 64 connections
+system-calls   of the database workers for each one, counted with strace: with one connection, and
+               with 64, where what is ready at once shares a round trip
 instructions   of a worker for each one, counted with callgrind: of each function with all that it
                calls, and how often memory is allocated; not touched by what else the machine does
 
@@ -42,6 +44,10 @@ def measure(options, directory):
     result = {}
     with world.World(say) as here, here.database() as database:
         rows.fill(database, options.branches)
+        if "processor" in options.measure:
+            with here.service(database, 1, options.branches) as ours:
+                say("processor")
+                result["processor"] = processor.of_reads(here, ours, options.seconds)
         if "system-calls" in options.measure:
             with here.service(database, 1, options.branches) as ours:
                 say("system calls")
@@ -54,6 +60,12 @@ def measure(options, directory):
 
 
 def lines(result, functions):
+    if "processor" in result:
+        seen = result["processor"]
+        yield f"processor, µs of a read, {seen['requests']:,} requests; the cores had {seen['all_us']:.1f} for each"
+        for name, spent in seen["per_request_us"].items():
+            yield f"  {name:20}{spent:8.1f}"
+        yield ""
     for connections, seen in result.get("system_calls", {}).items():
         yield f"system calls of a read, {connections} connections, {seen['requests']:,} requests"
         for name, number in sorted(seen["per_request"].items(), key=lambda item: -item[1]):

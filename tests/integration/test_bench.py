@@ -66,14 +66,16 @@ def test_read_is_one_round_trip_with_the_database(tmp_path):
     """Key check included: one send for it; with many connections what is ready at once shares it. And no more calls of
     the system than are explained: of nginx, its request in and its answer out; of the database the same; three waits."""
     figures = tmp_path / "figures.json"
-    done = bench("--branches", 100, "--seconds", 1, "--measure", "system-calls", "--json", figures, program="profile_reads.py")
+    done = bench("--branches", 100, "--seconds", 1, "--measure", "processor,system-calls", "--json", figures, program="profile_reads.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    alone, shared = (json.loads(figures.read_text())["system_calls"][connections] for connections in ("1", "64"))
+    seen = json.loads(figures.read_text())
+    alone, shared = (seen["system_calls"][connections] for connections in ("1", "64"))
     assert alone["requests"] > 0 and shared["requests"] > 0
     # Some are of what began before strace did, or of what ended after the load's end.
     assert 0.9 < alone["per_request"]["sendto"] < 1.1
     assert alone["sum"] < 10
     assert shared["per_request"]["sendto"] < 0.5
+    assert 0 < sum(seen["processor"]["per_request_us"].values()) < seen["processor"]["all_us"]
 
 
 def test_profile_counts_instructions_by_function(tmp_path):

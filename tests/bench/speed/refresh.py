@@ -2,11 +2,10 @@
 
 import statistics
 import time
-from pathlib import Path
 
 from support.processes import wait_until
 
-from . import rows
+from . import processor, rows
 
 PROVIDER_MS = 100
 REFRESHERS = 2
@@ -14,15 +13,10 @@ REFRESHERS = 2
 ROWS_PER_S = 12 * REFRESHERS
 
 
-def _cpu_ns(pids):
-    """Time on a processor, user and system, of all of them; the scheduler's own count, for ticks are 10 ms."""
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids)
-
-
 def _observe(ours, provider, pids, seconds):
-    before, cpu, begun = provider.counts(), _cpu_ns(pids), time.monotonic()
+    before, cpu, begun = provider.counts(), processor.ns_of(pids), time.monotonic()
     time.sleep(seconds)
-    after, cpu, took = provider.counts(), _cpu_ns(pids) - cpu, time.monotonic() - begun
+    after, cpu, took = provider.counts(), processor.ns_of(pids) - cpu, time.monotonic() - begun
     number = _good(after) - _good(before)
     assert number > 0, f"no refresh at all: {after}"
     return {"refreshes": number, "per_refresher_per_s": number / took / REFRESHERS, "cpu_ms": cpu / 1e6 / number}
