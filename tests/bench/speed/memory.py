@@ -25,14 +25,15 @@ def _pss_mb(ours):
 
 
 def _serve(ours, number, options):
-    """At least so many reads; how many there were, and the errors."""
-    results = []
+    """At least so many reads; what the memory was in between: [{requests, mb}], and the errors."""
+    results, samples = [], []
     while sum(result["requests"] for result in results) < number:
         results.append(load.closed_loop(ours.target, options.seconds, options.connections))
         ours.forget_logs()
         if not results[-1]["requests"]:
             raise Failed("no request was answered")
-    return sum(result["requests"] for result in results), contest.errors_of(results)
+        samples.append({"requests": sum(result["requests"] for result in results), "mb": _pss_mb(ours)[0]})
+    return samples, contest.errors_of(results)
 
 
 def _use_every_exchange_worker(ours, database, provider, ids):
@@ -54,10 +55,11 @@ def run(world, options, say):
             _use_every_exchange_worker(ours, database, provider, expired)
             _serve(ours, options.requests * WARM_UP, options)
             before, pids = _pss_mb(ours)
-            served, errors = _serve(ours, options.requests, options)
+            samples, errors = _serve(ours, options.requests, options)
             after, same = _pss_mb(ours)
+    served = samples[-1]["requests"]
     say(f"memory: {before:.1f} MB, after {served:,} requests {after:.1f} MB")
     if pids != same:
         raise Failed("a worker was replaced meanwhile")
     return {"processes": len(pids), "requests": served, "before_mb": before, "after_mb": after,
-            "growth": after / before, "errors": errors}
+            "growth": after / before, "samples": samples, "errors": errors}
