@@ -15,7 +15,8 @@ from support.processes import ROOT
 
 sys.path.insert(0, str(ROOT / "tests/bench"))
 
-from speed import contest, load, report  # noqa: E402
+from speed import contest, load, report, rows  # noqa: E402
+from speed.storm import storm  # noqa: E402
 
 SMALLEST = ["--branches", 100, "--rounds", 1, "--seconds", 1, "--connections", 4, "--many", 200, "--few", 100, "--requests", 1000,
             "--rows", 2000, "--clients", 100]
@@ -103,10 +104,11 @@ def test_wrong_usage_is_2_and_starts_nothing(arguments):
 
 
 class Stub(http.server.ThreadingHTTPServer):
-    """Answers everything; its status and how long it takes are those of the moment."""
+    """Answers everything; what, and how long it takes, is as at the moment."""
 
     daemon_threads = True
     status_of = staticmethod(lambda number: 200)
+    header, body = {}, b""
     wait = staticmethod(lambda: None)
 
     def __init__(self):
@@ -125,8 +127,11 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         self.server.number += 1
         self.server.wait()
         self.send_response(self.server.status_of(self.server.number))
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(self.server.body)))
+        for name, value in self.server.header.items():
+            self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(self.server.body)
 
     def log_message(self, *_):
         pass
@@ -150,6 +155,45 @@ def test_contestant_that_answers_errors_fails_the_run(stub, status):
     assert [line.partition(":")[0] for line in failures] == ["contest throughput token-service", "contest latency token-service"]
     stub.status_of = lambda number: 200
     assert report.failures({"contest": contest.hold([stub.contestant], options, lambda text: None)}) == []
+
+
+@pytest.mark.parametrize("status, header, body, outcome, is_error", [
+    (200, {}, b'{"access_token": "at-1-aaaa"}', "200", False),
+    (200, {}, b'{"access_token": "at-10-aaaa"}', "200 without the branch's token", True),
+    (200, {}, b'{"access_token": "at-1-', "200 without the branch's token", True),
+    (503, {"Retry-After": "1"}, b"", "503", False),
+    (503, {}, b"", "503 without Retry-After", True),
+    (429, {}, b"", "429 without Retry-After", True),
+    (404, {"Retry-After": "1"}, b"", "404", True),
+])
+def test_storm_counts_as_served_who_got_the_token(stub, status, header, body, outcome, is_error):
+    stub.status_of, stub.header, stub.body = lambda number: status, header, body
+    seen = storm(stub.contestant.target._replace(last=1), 3)
+    assert seen["outcomes"] == {outcome: 3}
+    assert seen["served"] == (3 if outcome == "200" else 0) and (seen["p99_ms"] is not None) == (outcome == "200")
+    assert seen["errors"] == ({outcome: 3} if is_error else {})
+
+
+def test_storm_counts_who_is_not_answered(stub):
+    """Nobody listens any more."""
+    target = stub.contestant.target
+    stub.server_close()
+    assert storm(target, 3)["errors"] == {"nothing": 3}
+
+
+def test_multiplied_rows_take_what_filled_ones_take(make_database):
+    """In every index too; equal keys would share their entries."""
+    number, sizes = 20_000, []
+    for filled in (number, 200):
+        database = make_database()
+        rows.fill(database, filled)
+        rows.multiply(database, number)
+        sizes.append(dict(database.all(
+            "SELECT indexrelname, pg_relation_size(indexrelid) FROM pg_stat_user_indexes WHERE relname IN ('clients', 'tokens')"
+            " UNION ALL SELECT relname, pg_relation_size(relid) FROM pg_stat_user_tables WHERE relname IN ('clients', 'tokens')")))
+    assert len(sizes[0]) > 6
+    for name, size in sizes[0].items():
+        assert sizes[1][name] == pytest.approx(size, rel=0.05), name
 
 
 def test_open_loop_counts_from_when_a_request_was_due(stub):

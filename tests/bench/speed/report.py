@@ -106,6 +106,7 @@ def _limit_lines(result):
     if row := result.get("start"):
         yield f"start to the first good /health: {row['ms']:.0f} ms"
     if row := result.get("claim"):
+        yield f"a claim as PostgreSQL saw it: p50 {row['p50_ms']:.3f} ms, p99 {row['p99_ms']:.3f} ms"
         yield (f"a claim among {row['rows']:,} rows: {row['mean_ms']:.3f} ms on average of {row['claims']:,}, at most "
                f"{row['max_ms']:.2f} ms; {row['bytes_per_branch']:,.0f} bytes of the database for each branch, "
                f"{row['wal_bytes_per_refresh']:,.0f} of WAL for each refresh")

@@ -13,6 +13,8 @@ COLUMNS = {
     "tokens": "client_id, access_token, refresh_token, scope, expires_at, refresh_due_at",
 }
 
+APART_US = 7919  # one branch's token from the next one's, as fill.c spreads them
+
 
 def fill(database, number):
     """As if so many branches had been connected within half a day."""
@@ -29,10 +31,12 @@ def fill(database, number):
 
 def multiply(database, number):
     """As many rows as wanted, as copies of those that are there: as long, but under the seals of others, for whom they
-    do not open. A minute for what would take ten."""
+    do not open. A minute for what would take ten. What is indexed is each row's own: PostgreSQL stores equal keys once."""
     [there] = database.one("SELECT count(*) FROM clients")
     for table, columns in COLUMNS.items():
-        own = {"id": "n", "client_id": "c.client_id" if table == "clients" else "n", "branch_id": "'branch-' || n"}
+        own = {"id": "n", "client_id": "c.client_id" if table == "clients" else "n", "branch_id": "'branch-' || n",
+               "workspace_email": "'owner-' || n || '@example.test'",
+               **{name: f"c.{name} + (n - c.client_id) * interval '{APART_US} microseconds'" for name in ("expires_at", "refresh_due_at")}}
         values = ", ".join(own.get(name, f"c.{name}") for name in columns.split(", "))
         source = "c.id" if table == "clients" else "c.client_id"
         database.execute(f"INSERT INTO {table} ({columns}) SELECT {values} FROM generate_series(%s, %s) n"

@@ -1,6 +1,7 @@
 """Many clients connect at once, each for one token: who is served, how soon, and what the others are told."""
 
 import contextlib
+import json
 import re
 import resource
 import selectors
@@ -17,6 +18,7 @@ PATIENCE_S = 30
 
 class _Client:
     def __init__(self, target, number):
+        self.number = number
         self.request = (f"GET {PATH}{number} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {target.key}\r\n"
                         "Connection: close\r\n\r\n").encode()
         self.answer = b""
@@ -43,16 +45,25 @@ class _Client:
 
     @property
     def outcome(self):
-        """A status, "503 without Retry-After", or "nothing"."""
+        """A status, what is wrong with its answer, or "nothing"."""
         match = re.match(rb"HTTP/1\.1 (\d{3}) ", self.answer)
         if not match:
             return "nothing"
         status = match[1].decode()
-        head = self.answer.partition(b"\r\n\r\n")[0].lower()
-        return f"{status} without Retry-After" if status in REFUSALS and b"\r\nretry-after: " not in head else status
+        head, _, body = self.answer.partition(b"\r\n\r\n")
+        if status in REFUSALS and b"\r\nretry-after: " not in head.lower():
+            return f"{status} without Retry-After"
+        return f"{status} without the branch's token" if status == "200" and not self._is_served(body) else status
+
+    def _is_served(self, body):
+        """The whole of an answer, with the token that fill.c gave this branch."""
+        try:
+            return json.loads(body)["access_token"].startswith(f"at-{self.number}-")
+        except (ValueError, KeyError):
+            return False
 
 
-def _storm(target, number):
+def _clients_of(target, number):
     """All have begun to connect before one of them says anything."""
     with selectors.DefaultSelector() as selector:
         clients = [_Client(target, target.first + each % (target.last - target.first + 1)) for each in range(number)]
@@ -67,8 +78,9 @@ def _storm(target, number):
     return clients
 
 
-def _sum_up(clients):
-    outcomes = {}
+def storm(target, number):
+    """One of so many clients: {outcomes, served, p99_ms, errors}."""
+    clients, outcomes = _clients_of(target, number), {}
     for client in clients:
         outcomes[client.outcome] = outcomes.get(client.outcome, 0) + 1
     served = sorted(client.took_s for client in clients if client.outcome == "200" and client.took_s)
@@ -93,7 +105,7 @@ def run(world, options, say):
         rows.fill(database, options.branches)
         with world.service(database, 1, options.branches) as ours, _descriptors(options.clients + 200):
             for _ in range(options.rounds):
-                rounds.append(_sum_up(_storm(ours.target, options.clients)))
+                rounds.append(storm(ours.target, options.clients))
                 say(f"storm: {rounds[-1]['outcomes']}, p99 of the served {rounds[-1]['p99_ms'] or 0:.0f} ms")
     errors = {}
     for each in rounds:
