@@ -31,7 +31,8 @@ latency        the same at half of what each one's throughput was, from when eac
 size           throughput over many branches against few
 hung           p99 with a provider that hangs and 100 expired branches asked for all the while
 refresh        refreshes per refresher with a provider of 100 ms, and their CPU
-memory         proportional set of master and workers, and whether it grows with the requests
+memory         proportional set of master and workers, all of which have spoken TLS to the provider, and whether
+               it grows with the requests
 start          from the start of `token-service serve` to its first good /health
 claim          a refresher's claim of the next due row among very many, as PostgreSQL saw it
 storm          clients that connect all at once, each for one token

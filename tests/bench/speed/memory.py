@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import contest, load, rows
+from . import contest, load, rows, secure
 from .programs import Failed
 
 EXCHANGES = 200
@@ -37,13 +37,14 @@ def _serve(ours, number, options):
 
 
 def _use_every_exchange_worker(ours, database, provider, ids):
-    """They have done nothing yet, and what has never been touched takes no memory."""
+    """They have done nothing yet, and what has never been touched takes no memory. Returns the errors."""
     rows.give_grants(database, provider, ids)
     rows.expire(database, ids)
     provider.fault("delay", times=None, ms=PROVIDER_MS)
     expired = load.Target(ours.target.port, ours.target.key, ids[0], ids[-1])
-    load.open_loop(expired, EXCHANGES_PER_S, EXCHANGES // EXCHANGES_PER_S, EXCHANGES)
+    result = load.open_loop(expired, EXCHANGES_PER_S, EXCHANGES // EXCHANGES_PER_S, EXCHANGES)
     provider.clear_faults()
+    return result["errors"]
 
 
 def run(world, options, say):
@@ -51,8 +52,8 @@ def run(world, options, say):
     with world.database() as database:
         rows.fill(database, valid + EXCHANGES)
         provider = world.provider
-        with world.service(database, 1, valid) as ours:
-            _use_every_exchange_worker(ours, database, provider, expired)
+        with secure.front_of(provider) as by_tls, world.service(database, 1, valid, **by_tls) as ours:
+            exchange_errors = _use_every_exchange_worker(ours, database, provider, expired)
             _serve(ours, options.requests * WARM_UP, options)
             before, pids = _pss_mb(ours)
             samples, errors = _serve(ours, options.requests, options)
@@ -62,4 +63,5 @@ def run(world, options, say):
     if pids != same:
         raise Failed("a worker was replaced meanwhile")
     return {"processes": len(pids), "requests": served, "before_mb": before, "after_mb": after,
-            "growth": after / before, "samples": samples, "errors": errors}
+            "growth": after / before, "samples": samples,
+            "errors": contest.errors_of([{"errors": exchange_errors}, {"errors": errors}])}

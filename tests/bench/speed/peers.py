@@ -1,10 +1,6 @@
 """What the service is held against: other ways to answer the same request, on the same machine and PostgreSQL."""
 
 import contextlib
-import grp
-import os
-import pwd
-import signal
 import string
 
 import httpx
@@ -13,6 +9,7 @@ from support.service import NGINX
 
 from .load import Target, cores
 from .programs import BUILD
+from .servers import await_answers, started, user_directive
 
 HERE = processes.ROOT / "tests/bench"
 UVICORN_WORKERS = 2
@@ -31,39 +28,14 @@ class Peer:
 
 
 @contextlib.contextmanager
-def _started(command, log, **env):
-    with open(log, "ab") as out:
-        process = processes.start(command, env=processes.plain_environment(**env), stdout=out, stderr=out)
-    try:
-        yield process
-    finally:
-        processes.stop(process, signal.SIGQUIT if command[0] == NGINX else signal.SIGTERM, 10)
-
-
-def _await(process, url, log):
-    def answers():
-        assert process.poll() is None, f"{process.args}: {log.read_text()[-3000:]}"
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(url, trust_env=False).status_code == 200
-        return False
-
-    processes.wait_until(answers, 30, f"{url} answers")
-
-
-def _user_directive():
-    """nginx's workers have to reach the sockets of whoever runs this."""
-    return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""
-
-
-@contextlib.contextmanager
 def fastapi(directory, database, last):
     """Behind nothing, as the original is run; with its access log."""
     port, log = processes.free_port(), directory / "fastapi.log"
     command = ["/usr/bin/python3", "-B", "-m", "uvicorn", "--app-dir", HERE / "peer_fastapi", "service:app", "--host",
                "127.0.0.1", "--port", port, "--workers", UVICORN_WORKERS]
     url = database.cluster.url("postgres", database.name).replace("postgresql:", "postgresql+psycopg2:", 1)
-    with _started(command, log, DATABASE_URL=url) as process:
-        _await(process, f"http://127.0.0.1:{port}/tokens/branch-1", log)
+    with started(command, log, DATABASE_URL=url) as process:
+        await_answers(process, f"http://127.0.0.1:{port}/tokens/branch-1", log)
         yield [Peer("fastapi", "a", "FastAPI, SQLAlchemy, psycopg2, 2 uvicorn workers", port, last, True)]
 
 
@@ -73,14 +45,14 @@ def behind_nginx(directory, database, last):
     ports = {f"{name}_port": processes.free_port() for name in ("responder", "hello", "return")}
     config, log = directory / "nginx.conf", directory / "peers.log"
     config.write_text(string.Template((HERE / "peers.conf.in").read_text()).substitute(
-        run_dir=directory, user_directive=_user_directive(), workers=min(cores(), 4), **ports))
+        run_dir=directory, user_directive=user_directive(), workers=min(cores(), 4), **ports))
     responder = [BUILD / "peer_libfcgi/responder", directory / "responder.sock", RESPONDER_WORKERS]
     hello = [BUILD / "peer_hello/hello", directory / "hello.sock", HELLO_WORKERS]
     nginx = [NGINX, "-p", directory, "-c", config, "-e", "stderr", "-g", "daemon off;"]
     url = database.cluster.url("postgres", database.name)
-    with _started(responder, log, DATABASE_URL=url) as one, _started(hello, log) as two, _started(nginx, log) as front:
+    with started(responder, log, DATABASE_URL=url) as one, started(hello, log) as two, started(nginx, log) as front:
         for process, name in ((one, "responder"), (two, "hello"), (front, "return")):
-            _await(process, f"http://127.0.0.1:{ports[f'{name}_port']}/tokens/branch-1", log)
+            await_answers(process, f"http://127.0.0.1:{ports[f'{name}_port']}/tokens/branch-1", log)
         yield [
             Peer("libfcgi", "b", "nginx, libfcgi, one prepared SELECT, 8 processes", ports["responder_port"], last, True),
             Peer("hello", "c", "nginx, our worker loop with nothing in it", ports["hello_port"], last, False),
