@@ -232,13 +232,24 @@ def test_container_ends_with_either(make_database, make_container, provider, vic
 
 @pytest.mark.parametrize("env, said", [
     ({"MIGRATE": "perhaps"}, "MIGRATE"), ({"NGINX_OPTIONS": "--no-such 1"}, "--no-such"), ({"PORT": "x"}, "PORT"),
+    ({"GOOGLE_TIMEOUT_MS": "soon"}, "GOOGLE_TIMEOUT_MS"), ({"REFRESHERS": "many"}, "REFRESHERS"),
 ])
 def test_wrong_settings_end_it(make_database, make_container, provider, env, said):
-    """With status 2 and a line that names the fault."""
+    """With status 2 and a line that names the fault, also where only the service finds it."""
     database = make_database()
     done = make_container(database).run("serve", env={**environment(database, provider), **env})
     assert done.returncode == 2
     assert said.lower() in done.stderr.lower(), done.stderr
+
+
+def test_hup_reads_the_settings_again(make_database, make_container, provider):
+    """More than once, and the container goes on."""
+    service = make_container(make_database())
+    service.start(environment(service.database, provider))
+    for times in (1, 2):
+        service.signal("HUP")
+        processes.wait_until(lambda: service.output().count('"event":"reloaded"') == times, 60, f"reloaded {times} times")
+        assert service.get("/health").status_code == 200
 
 
 def test_tools_are_there():
