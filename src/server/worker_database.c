@@ -286,6 +286,8 @@ void worker_database_loop(struct worker *worker)
 		if (loop->fds[CONNECTIONS].revents)
 			begin_new(loop);
 		ask_and_answer(loop);
+		/* What was answered is told before anything that may take long. */
+		log_flush(&worker->log);
 		note_keys(loop);
 		log_flush(&worker->log);
 		worker_idle(worker);
