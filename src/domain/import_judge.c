@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
+
 #include "base/banned.h"
 
 enum import_client import_judge_client(const struct import_source *source,
@@ -52,6 +54,8 @@ static const char *fault_of(const struct import_source *source)
 		return "its newest valid token has no refresh_token: connect the branch again";
 	if (source->token_type && strcasecmp(source->token_type, "Bearer") != 0)
 		return "its newest valid token is no bearer token: connect the branch again";
+	if (source->scope && !utf8_valid(source->scope, strlen(source->scope), NULL))
+		return "its newest valid token has a scope that is not UTF-8: connect the branch again";
 	return NULL;
 }
 

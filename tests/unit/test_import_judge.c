@@ -168,11 +168,26 @@ static void a_token_of_no_use_is_refused_with_a_reason(void **state)
 	}
 }
 
+static void a_scope_that_the_database_would_refuse_costs_no_other_client_its_page(void **state)
+{
+	struct import_source source = there(VALID, 100);
+	struct import_target target = { 0 };
+	const char *reason = NULL;
+
+	(void)state;
+	source.scope = "caf\xe9";
+	assert_int_equal(import_judge_token(&source, &target, false, &reason),
+			 IMPORT_TOKEN_REFUSED);
+	assert_non_null(strstr(reason, "UTF-8"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_done_here_to_a_client_is_not_undone),
 		cmocka_unit_test(a_token_of_no_use_is_refused_with_a_reason),
+		cmocka_unit_test(
+			a_scope_that_the_database_would_refuse_costs_no_other_client_its_page),
 		cmocka_unit_test(the_newer_token_counts_and_what_a_person_did_here),
 	};
 
