@@ -198,7 +198,7 @@ static void put_nearest_expiry(struct strbuf *out, const char *name,
 {
 	int64_t us = view->survey->nearest_expiry_us;
 
-	if (view->survey->taken_us && us >= 0)
+	if (us >= 0)
 		put_seconds(out, name, us);
 	else /* none will ever come */
 		strbuf_printf(out, PREFIX "%s +Inf\n", name);
@@ -236,50 +236,54 @@ static const struct family {
 	const char *type;
 	const char *help;
 	put_fn *put;
+	bool surveyed; /* left out until the database was asked: a 0 would be a claim */
 } families[] = {
-	{ "build_info", "gauge", "Always 1; the version is a label.", put_build },
+	{ "build_info", "gauge", "Always 1; the version is a label.", put_build, false },
 	{ "requests_total", "counter",
-	  "Requests answered, by route pattern; status 499: the caller was gone.", put_requests },
+	  "Requests answered, by route pattern; status 499: the caller was gone.", put_requests,
+	  false },
 	{ "request_duration_seconds", "histogram",
-	  "From the request's arrival at nginx to its answer.", put_durations },
+	  "From the request's arrival at nginx to its answer.", put_durations, false },
 	{ "provider_calls_total", "counter", "Calls to the provider, by kind and outcome.",
-	  put_provider_calls },
+	  put_provider_calls, false },
 	{ "provider_call_duration_seconds", "histogram", "How long calls to the provider took.",
-	  put_provider_durations },
+	  put_provider_durations, false },
 	{ "refreshes_total", "counter",
 	  "Attempts to refresh a token, also those that the provider was not asked for.",
-	  put_refreshes },
+	  put_refreshes, false },
 	{ "lock_wait_seconds", "histogram",
-	  "How long requests waited for the lock of a token's row.", put_lock_wait },
-	{ "workers_configured", "gauge", "Places for workers.", put_workers_configured },
+	  "How long requests waited for the lock of a token's row.", put_lock_wait, false },
+	{ "workers_configured", "gauge", "Places for workers.", put_workers_configured, false },
 	{ "workers_ready", "gauge",
 	  "Workers that serve, with those that drain after a change of settings.",
-	  put_workers_ready },
-	{ "workers_busy", "gauge", "Workers that have something in hand.", put_workers_busy },
+	  put_workers_ready, false },
+	{ "workers_busy", "gauge", "Workers that have something in hand.", put_workers_busy,
+	  false },
 	{ "worker_restarts_total", "counter",
-	  "Workers that ended without being asked to, and were replaced.", put_workers_restarts },
+	  "Workers that ended without being asked to, and were replaced.", put_workers_restarts,
+	  false },
 	{ "database_reconnects_total", "counter",
-	  "Database connections opened again after they were lost.", put_reconnects },
+	  "Database connections opened again after they were lost.", put_reconnects, false },
 	{ "database_connect_failures_total", "counter",
-	  "Attempts to open a database connection that failed.", put_connect_failures },
+	  "Attempts to open a database connection that failed.", put_connect_failures, false },
 	{ "logins_unreturned_total", "counter",
-	  "Logins that were begun and had not come back when they expired.",
-	  put_logins_unreturned },
-	{ "tokens", "gauge", "Active clients by the state of their token.", put_tokens },
+	  "Logins that were begun and had not come back when they expired.", put_logins_unreturned,
+	  false },
+	{ "tokens", "gauge", "Active clients by the state of their token.", put_tokens, true },
 	{ "clients_inactive", "gauge", "Clients that are switched off, which tokens leaves out.",
-	  put_inactive },
+	  put_inactive, true },
 	{ "token_nearest_expiry_seconds", "gauge",
 	  "From the survey to the next expiry of a live token; +Inf: there is none.",
-	  put_nearest_expiry },
-	{ "tokens_failing", "gauge", "Live grants whose last refresh failed.", put_failing },
+	  put_nearest_expiry, true },
+	{ "tokens_failing", "gauge", "Live grants whose last refresh failed.", put_failing, true },
 	{ "oldest_failing_refresh_seconds", "gauge",
 	  "For how long the refresh of a live grant has failed, of all the longest; 0: none fails.",
-	  put_oldest_failing },
+	  put_oldest_failing, true },
 	{ "revocations_pending", "gauge",
-	  "Grants given up here that the provider is yet to hear of.", put_revocations },
+	  "Grants given up here that the provider is yet to hear of.", put_revocations, true },
 	{ "survey_timestamp_seconds", "gauge",
 	  "When the database was asked for the gauges of tokens, clients and revocations; 0: not yet.",
-	  put_taken },
+	  put_taken, false },
 };
 
 enum err metrics_get_ask(struct call *call)
@@ -294,6 +298,8 @@ enum err metrics_get_ask(struct call *call)
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
 		const struct family *family = &families[i];
 
+		if (family->surveyed && !view.survey->taken_us)
+			continue;
 		strbuf_printf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", family->name,
 			      family->help, family->name, family->type);
 		family->put(out, family->name, &view);

@@ -32,7 +32,7 @@ static const struct db_stmt SURVEY = {
 	       "SELECT (SELECT count(*) FROM clients) - (SELECT count(*) FROM off) - rows, "
 	       "rows - revoked - dead - expired - expiring, expiring, expired, dead, revoked, "
 	       "(SELECT count(*) FROM off), COALESCE(" SQL_US("nearest - now()") ", -1), failing, "
-	       "COALESCE(" SQL_US("now() - failing_since") ", 0), (SELECT count(*) FROM revocations) FROM n",
+	       "COALESCE(greatest(" SQL_US("now() - failing_since") ", 0), 0), (SELECT count(*) FROM revocations) FROM n",
 };
 /* clang-format on */
 

@@ -14,6 +14,8 @@ from support.processes import wait_until
 from support.trouble import sessions, terminate
 
 TOKENS = "/tokens/{branch_id}"
+SURVEYED = {"tokens", "clients_inactive", "token_nearest_expiry_seconds", "tokens_failing", "oldest_failing_refresh_seconds",
+            "revocations_pending"}
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -223,6 +225,19 @@ def test_metrics_are_there_without_the_database(service, cluster, provider):
 # --- the survey -----------------------------------------------------------------------------------
 
 
+def test_what_the_database_was_never_asked_is_not_claimed(service, cluster, provider):
+    """No "0 tokens fail" from a host that could not look yet."""
+    connected(service, provider)
+    service.terminate()
+    service.wait_exit()
+    with cluster.stopped():
+        service.start_master()
+        wait_until(lambda: service.get("/metrics").status_code == 200, what="the service answers")
+        now = metrics.read(service)
+        assert now.names() & SURVEYED == set() and now.value("survey_timestamp_seconds") == 0
+    assert metrics.survey(service).names() >= SURVEYED
+
+
 def test_tokens_are_counted_by_state(service, provider):
     """In the words of GET /clients, which says the same of each; clients that are switched off stand aside."""
     clients = {}
@@ -267,6 +282,25 @@ def test_a_refresh_that_fails_grows_old(service, provider):
     provider.fault("status", status=503)
     assert service.get(path_of(client)).status_code == 503
     assert 0 <= metrics.survey(service).value("oldest_failing_refresh_seconds") < 300, "a new failure is a new begin"
+
+
+def test_a_failure_from_before_the_upgrade_is_old_from_its_next_one_on(service, provider):
+    """Rows that failed before anybody wrote since when."""
+    client = connected(service, provider, expires_in=-10)
+    provider.fault("status", status=503, times=1)
+    service.database.execute("UPDATE tokens SET refresh_failures = 3, refresh_failing_since = NULL")
+    assert service.get(path_of(client)).status_code == 503
+    assert service.database.one("SELECT refresh_failures, refresh_failing_since IS NOT NULL FROM tokens") == (4, True)
+
+
+def test_a_clock_that_was_set_back_breaks_no_scrape(service, provider):
+    """After a failover the database's clock may be behind what it wrote."""
+    client = connected(service, provider, expires_in=-10)
+    provider.fault("status", status=503, times=1)
+    assert service.get(path_of(client)).status_code == 503
+    service.database.execute("UPDATE tokens SET refresh_failing_since = now() + interval '1 hour'")
+    now = metrics.survey(service)
+    assert (now.value("tokens_failing"), now.value("oldest_failing_refresh_seconds")) == (1, 0)
 
 
 def test_logins_that_never_came_back_are_counted(service, provider):
