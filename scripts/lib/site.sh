@@ -9,6 +9,11 @@ site_settings() {
 	IFS=', ' read -r -a HOSTS <<<"${HOST:-}"
 }
 
+# google_timeout_ms: GOOGLE_TIMEOUT_MS, or its default for what the service will refuse, and say why.
+google_timeout_ms() {
+	[[ ${GOOGLE_TIMEOUT_MS:-} =~ ^[1-9][0-9]{0,5}$ ]] && echo "$GOOGLE_TIMEOUT_MS" || echo 10000
+}
+
 # site_options: the array SITE_OPTIONS, for render-nginx.
 site_options() {
 	local host
@@ -19,5 +24,5 @@ site_options() {
 	[ -z "${ALLOWED_ORIGINS:-}" ] || SITE_OPTIONS+=(--allowed-origins "$ALLOWED_ORIGINS")
 	[ -z "${DATABASE_WORKERS:-}" ] || SITE_OPTIONS+=(--database-workers "$DATABASE_WORKERS")
 	# An exchange worker takes up to twice the provider's time and 5 s; 5 s more for the way.
-	[ -z "${GOOGLE_TIMEOUT_MS:-}" ] || SITE_OPTIONS+=(--exchange-timeout-s $((2 * GOOGLE_TIMEOUT_MS / 1000 + 10)))
+	[ -z "${GOOGLE_TIMEOUT_MS:-}" ] || SITE_OPTIONS+=(--exchange-timeout-s $((2 * $(google_timeout_ms) / 1000 + 10)))
 }
