@@ -66,5 +66,5 @@ def _inclusive(counts):
                           env=processes.plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"callgrind_annotate: {done.stderr}")
-    found = re.findall(r"^\s*([\d,]+)\s+(?:\S*/)?(src/\S+\.c):(\S+)", done.stdout, re.M)
+    found = re.findall(r"^\s*([\d,]+)\s+(?:.*/)?(src/\S+\.c):(\S+)", done.stdout, re.M)
     return Counter({f"{name} ({path})": int(number.replace(",", "")) for number, path, name in found})
