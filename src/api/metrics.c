@@ -142,15 +142,18 @@ static void put_lock_wait(struct strbuf *out, const char *name, const struct met
 	put_histogram(out, name, "", &view->total.lock_wait);
 }
 
-static const char *const pools[METRICS_POOLS] = { "{pool=\"database\"}", "{pool=\"exchange\"}",
-						  "{pool=\"refresher\"}" };
+static void put_number_of_pool(struct strbuf *out, const char *name, size_t pool, uint64_t value)
+{
+	strbuf_printf(out, PREFIX "%s{pool=\"%s\"} %" PRIu64 "\n", name,
+		      metrics_pool_name((enum metrics_pool)pool), value);
+}
 
 #define PUT_WORKERS(field)                                                                         \
 	static void put_workers_##field(struct strbuf *out, const char *name,                      \
 					const struct metrics_view *view)                           \
 	{                                                                                          \
 		for (size_t i = 0; i < METRICS_POOLS; i++)                                         \
-			put_number(out, name, pools[i], view->workers[i].field);                   \
+			put_number_of_pool(out, name, i, view->workers[i].field);                  \
 	}
 
 PUT_WORKERS(configured)

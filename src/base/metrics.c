@@ -40,6 +40,13 @@ const char *metrics_outcome(size_t i)
 	return outcomes[i] ? err_info(outcomes[i])->code : "success";
 }
 
+const char *metrics_pool_name(enum metrics_pool pool)
+{
+	static const char *const names[METRICS_POOLS] = { "database", "exchange", "refresher" };
+
+	return names[pool];
+}
+
 static size_t status_index(int status)
 {
 	size_t i = 0;

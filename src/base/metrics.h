@@ -80,6 +80,7 @@ int64_t metrics_bound_us(size_t i);
 int metrics_status(size_t i);
 /* The name of outcome @i. */
 const char *metrics_outcome(size_t i);
+const char *metrics_pool_name(enum metrics_pool pool);
 
 void metrics_count(_Atomic uint64_t *counter, uint64_t more);
 void metrics_observe(struct metrics_histogram *histogram, int64_t us);

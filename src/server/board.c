@@ -12,6 +12,11 @@
 /* Workers' counters do not share a cache line. */
 #define METRICS_SIZE ((sizeof(struct metrics) + 63) / 64 * 64)
 
+const char *worker_kind_name(enum worker_kind kind)
+{
+	return kind == WORKER_NONE ? "" : metrics_pool_name((enum metrics_pool)(kind - 1));
+}
+
 static size_t slots_size(size_t count)
 {
 	return (sizeof(struct board) + count * sizeof(struct board_slot) + 63) / 64 * 64;

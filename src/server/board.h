@@ -23,6 +23,9 @@ enum worker_kind {
 	WORKER_KINDS,
 };
 
+/* "": WORKER_NONE. */
+const char *worker_kind_name(enum worker_kind kind);
+
 struct board_slot {
 	_Atomic int kind;            /* enum worker_kind */
 	_Atomic int64_t deadline_ms; /* monotonic: when the work in hand must be done; 0: idle */

@@ -68,13 +68,6 @@ static int drain_ms(const struct supervisor *sup)
 	return 2 * sup->config.google_timeout_ms + 6000;
 }
 
-static const char *kind_name(enum worker_kind kind)
-{
-	static const char *const names[] = { "", "database", "exchange", "refresher" };
-
-	return names[kind];
-}
-
 static struct log log_of(const struct config *config)
 {
 	return (struct log){
@@ -161,7 +154,7 @@ static void start_worker(struct supervisor *sup, struct place *place)
 		if (slot)
 			board_slot_free(slot);
 		LOG(&sup->log, LOG_WARNING, "no room for a worker while others drain",
-		    LOG_STR("pool", kind_name(place->kind)));
+		    LOG_STR("pool", worker_kind_name(place->kind)));
 		back_off(place);
 		return;
 	}
@@ -179,7 +172,7 @@ static void start_worker(struct supervisor *sup, struct place *place)
 				 .slot = slot,
 				 .started_ms = clock_monotonic_ms(),
 				 .drain_ms = drain_ms(sup) };
-	LOG(&sup->log, LOG_DEBUG, "worker started", LOG_STR("pool", kind_name(place->kind)),
+	LOG(&sup->log, LOG_DEBUG, "worker started", LOG_STR("pool", worker_kind_name(place->kind)),
 	    LOG_NUM("pid", pid));
 }
 
@@ -207,7 +200,7 @@ static void stop_all(struct supervisor *sup)
 
 static void log_death(struct supervisor *sup, const struct child *child, int status)
 {
-	const char *pool = kind_name((enum worker_kind)child->slot->kind);
+	const char *pool = worker_kind_name((enum worker_kind)child->slot->kind);
 
 	if (WIFSIGNALED(status))
 		LOG(&sup->log, LOG_ERROR, "worker killed", LOG_STR("pool", pool),

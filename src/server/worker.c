@@ -1,6 +1,7 @@
 #include "server/worker.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -173,13 +174,10 @@ static void set_up_signals(void)
 /* For ps and top, whose names have 15 bytes; the command line stays the master's. */
 static void take_name(enum worker_kind kind)
 {
-	static const char *const names[WORKER_KINDS] = {
-		[WORKER_DATABASE] = "token:database",
-		[WORKER_EXCHANGE] = "token:exchange",
-		[WORKER_REFRESHER] = "token:refresher",
-	};
+	char name[16];
 
-	prctl(PR_SET_NAME, names[kind]);
+	snprintf(name, sizeof(name), "token:%s", worker_kind_name(kind));
+	prctl(PR_SET_NAME, name);
 }
 
 _Noreturn void worker_main(struct worker *worker)

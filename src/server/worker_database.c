@@ -289,7 +289,6 @@ void worker_database_loop(struct worker *worker)
 		/* What was answered is told before anything that may take long. */
 		log_flush(&worker->log);
 		note_keys(loop);
-		log_flush(&worker->log);
 		worker_idle(worker);
 	}
 	loop_release(loop);

@@ -84,6 +84,14 @@ static const struct db_stmt INSERTS = {
 	       "SELECT count(*) FROM c",
 };
 
+/* After r, what came, and g, the grants that were written of it. @also: further columns, each with a comma. */
+#define GRANTS_NOTED(also, detail)                                                                \
+	"i AS (UPDATE imported_clients i SET token_mac = r.mac, grant_version = g.grant_version, " \
+	also "imported_at = clock_timestamp() "                                                   \
+	"FROM g JOIN r ON r.client_id = g.client_id WHERE i.client_id = g.client_id), "           \
+	"audit AS (" AUDIT("'grant.imported'", detail)                                            \
+	"FROM g JOIN clients c ON c.id = g.client_id) SELECT count(*) FROM g"
+
 /* The id of a token means nothing to anybody: where another has it, it gets a new one. */
 static const struct db_stmt TOKENS = {
 	.name = "import_tokens", .nparams = 1, .ncols = 1, .effect = DB_WRITES, .for_owner = true,
@@ -110,11 +118,7 @@ static const struct db_stmt TOKENS = {
 	       "refresh_error = NULL, provider_error = NULL "
 	       "WHERE t.grant_version = EXCLUDED.grant_version - 1 "
 	       "RETURNING t.client_id, t.grant_version, t.consent_version), "
-	       "i AS (UPDATE imported_clients i SET token_mac = r.mac, grant_version = g.grant_version, "
-	       "consent_version = g.consent_version, imported_at = clock_timestamp() "
-	       "FROM g JOIN r ON r.client_id = g.client_id WHERE i.client_id = g.client_id), "
-	       "audit AS (" AUDIT("'grant.imported'", "NULL") "FROM g JOIN clients c ON c.id = g.client_id) "
-	       "SELECT count(*) FROM g",
+	       GRANTS_NOTED("consent_version = g.consent_version, ", "NULL"),
 };
 
 static const struct db_stmt ENDED = {
@@ -125,11 +129,7 @@ static const struct db_stmt ENDED = {
 	       "refresh_retry_at = NULL, grant_version = t.grant_version + 1, updated_at = clock_timestamp() "
 	       "FROM r WHERE t.client_id = r.client_id AND t.grant_version = r.grant_version "
 	       "RETURNING t.client_id, t.grant_version), "
-	       "i AS (UPDATE imported_clients i SET token_mac = r.mac, grant_version = g.grant_version, "
-	       "imported_at = clock_timestamp() "
-	       "FROM g JOIN r ON r.client_id = g.client_id WHERE i.client_id = g.client_id), "
-	       "audit AS (" AUDIT("'grant.imported'", "'ended'") "FROM g JOIN clients c ON c.id = g.client_id) "
-	       "SELECT count(*) FROM g",
+	       GRANTS_NOTED("", "'ended'"),
 };
 
 static const struct db_stmt CHANGES = {

@@ -1,6 +1,5 @@
 """What scripts/bench runs: see its --help."""
 
-import argparse
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/integration"), str(TOP / "tests/bench")]
 
 from speed import claim, contest, hung, memory, refresh, report, size, start, storm, targets, world  # noqa: E402
-from speed.command import choice_of, file_to_write, say, status_of, whole_number  # noqa: E402
+from speed.command import choice_of, file_to_write, parser_of, say, status_of, whole_number  # noqa: E402
 
 NAMES = ("token-service", "fastapi", "libfcgi", "hello", "return")
 OTHERS = {"size": size, "hung": hung, "refresh": refresh, "memory": memory, "start": start, "claim": claim, "storm": storm}
@@ -43,9 +42,7 @@ fails the run. Exit status: 0 measured; 2 wrong usage; 1 anything else.
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="How fast the service is, beside what people would use instead.",
-        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = parser_of("scripts/bench", "How fast the service is, beside what people would use instead.", EPILOG, MEASURES)
     parser.add_argument("--branches", type=whole_number, default=100_000, metavar="N", help="connected branches (100000)")
     parser.add_argument("--rounds", type=whole_number, default=5, metavar="N", help="rounds in turn (5)")
     parser.add_argument("--seconds", type=whole_number, default=5, metavar="N", help="of each one in each round (5)")
@@ -55,11 +52,8 @@ def parse(arguments):
     parser.add_argument("--requests", type=whole_number, default=1_000_000, metavar="N", help="of memory (1000000)")
     parser.add_argument("--rows", type=whole_number, default=10_000_000, metavar="N", help="branches of claim (10000000)")
     parser.add_argument("--clients", type=whole_number, default=2000, metavar="N", help="of storm (2000)")
-    parser.add_argument("--measure", type=choice_of(MEASURES), default=list(MEASURES), metavar="NAMES",
-                        help=f"comma-separated ({','.join(MEASURES)})")
     parser.add_argument("--only", type=choice_of(NAMES), default=list(NAMES), metavar="NAMES",
                         help=f"of throughput and latency, comma-separated ({','.join(NAMES)})")
-    parser.add_argument("--json", type=file_to_write, metavar="FILE", help="every figure of every round")
     parser.add_argument("--picture", type=file_to_write, metavar="FILE", help="throughput and latency as SVG")
     options = parser.parse_args(arguments)
     if options.picture and not {"throughput", "latency"} & set(options.measure):

@@ -1,6 +1,5 @@
 """What scripts/profile runs: see its --help."""
 
-import argparse
 import json
 import os
 import sys
@@ -10,7 +9,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/integration"), str(TOP / "tests/bench")]
 
 from speed import instructions, processor, rows, system_calls, world  # noqa: E402
-from speed.command import choice_of, file_to_write, say, status_of, whole_number  # noqa: E402
+from speed.command import parser_of, say, status_of, whole_number  # noqa: E402
 from support import processes  # noqa: E402
 
 MEASURES = ("processor", "system-calls", "instructions")
@@ -28,15 +27,10 @@ Exit status: 0 measured; 2 wrong usage; 1 anything else.
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="scripts/profile", description="What a read costs a worker, everything on.",
-        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = parser_of("scripts/profile", "What a read costs a worker, everything on.", EPILOG, MEASURES)
     parser.add_argument("--branches", type=whole_number, default=10_000, metavar="N", help="connected branches (10000)")
     parser.add_argument("--seconds", type=whole_number, default=5, metavar="N", help="of load for each figure (5)")
     parser.add_argument("--functions", type=whole_number, default=40, metavar="N", help="shown, the dearest first (40)")
-    parser.add_argument("--measure", type=choice_of(MEASURES), default=list(MEASURES), metavar="NAMES",
-                        help=f"comma-separated ({','.join(MEASURES)})")
-    parser.add_argument("--json", type=file_to_write, metavar="FILE", help="all figures")
     return parser.parse_args(arguments)
 
 

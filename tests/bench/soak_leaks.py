@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support import trouble
 from support.answers import all_workers
-from support.processes import wait_until
+from support.processes import memory_of, wait_until
 
 # Against the measure after the warm-up. The sum of all processes: an allocator settles, a leak goes on.
 MEMORY_FACTOR = 1.2
@@ -20,12 +20,6 @@ LOG_BYTES_BAD = 600
 LOG_BYTES_FAULT = 64 * 1024  # of each injected fault: every worker may say what befell it
 
 Held = namedtuple("Held", "memory descriptors processes")
-
-
-def memory_of(pid):
-    """The proportional set size, bytes."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.search(r"^Pss: +(\d+) kB$", text, re.M)[1]) * 1024
 
 
 def descriptors_of(pid, socket_dir):

@@ -448,11 +448,6 @@ def test_run_ends_when_a_part_of_it_does(run):
     assert "the service ended by itself" in running.output()
 
 
-def name_of(pid):
-    with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-        return file.read().strip()
-
-
 def command_of(pid):
     try:
         with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
@@ -518,7 +513,7 @@ def test_helpers_of_a_run_do_not_inherit_its_secrets(run, make_database, private
         with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/environ", "rb") as file:
             environment = file.read()
             assert b"hunter2" not in environment, command_of(pid)
-            seen.add(name_of(pid))
+            seen.add(processes.name_of(pid))
     assert {"nginx", "node", "token-service"} <= seen
     assert ("postgres" in seen) == private
     assert running.stop() == 0

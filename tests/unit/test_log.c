@@ -192,20 +192,24 @@ static size_t count_lines(const char *text)
 	return lines;
 }
 
+/* Two lines, in this order. */
+static void assert_first_and_second(const char *text)
+{
+	assert_int_equal(count_lines(text), 2);
+	assert_true(strstr(text, "first") < strstr(text, "second"));
+}
+
 static void held_lines_are_written_together_in_their_order(void **state)
 {
 	CLEANUP(strbuf_release) struct strbuf held = STRBUF_INIT(LOG_HELD_MAX);
 	CLEANUP(sink_close) struct sink sink;
-	const char *text;
 
 	sink_hold(&sink, &held);
 	LOG(&sink.log, LOG_INFO, "first");
 	LOG(&sink.log, LOG_INFO, "second");
 	assert_string_equal(sink_read(&sink), "");
 	log_flush(&sink.log);
-	text = sink_read(&sink);
-	assert_int_equal(count_lines(text), 2);
-	assert_true(strstr(text, "first") < strstr(text, "second"));
+	assert_first_and_second(sink_read(&sink));
 	log_flush(&sink.log);
 	assert_string_equal(sink_read(&sink), "");
 }
@@ -214,14 +218,11 @@ static void a_warning_is_written_at_once_after_what_is_held(void **state)
 {
 	CLEANUP(strbuf_release) struct strbuf held = STRBUF_INIT(LOG_HELD_MAX);
 	CLEANUP(sink_close) struct sink sink;
-	const char *text;
 
 	sink_hold(&sink, &held);
 	LOG(&sink.log, LOG_INFO, "first");
 	LOG(&sink.log, LOG_WARNING, "second");
-	text = sink_read(&sink);
-	assert_int_equal(count_lines(text), 2);
-	assert_true(strstr(text, "first") < strstr(text, "second"));
+	assert_first_and_second(sink_read(&sink));
 }
 
 /* Longer writes could be cut by those of other processes. */

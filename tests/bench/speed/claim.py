@@ -48,7 +48,7 @@ def run(world, options, say):
         database.execute("CREATE EXTENSION pg_stat_statements")
         [before] = database.one("SELECT pg_current_wal_lsn()")
         with world.service(database, 1, options.rows) as ours:
-            wait_until(lambda: _left(database, due) == 0, 300, "what is due is refreshed")
+            wait_until(lambda: rows.expired(database, due) == 0, 300, "what is due is refreshed")
             [wal] = database.one("SELECT pg_current_wal_lsn() - %s::pg_lsn", (before,))
             ours.forget_logs()
         cost = _cost(database)
@@ -65,8 +65,3 @@ def run(world, options, say):
             "wal_bytes_per_refresh": float(wal) / len(due),
             "plans": sorted(plans),
             "by_index": all("Index Scan" in plan and "Seq Scan" not in plan and "Sort" not in plan for plan in plans)}
-
-
-def _left(database, ids):
-    [left] = database.one("SELECT count(*) FROM tokens WHERE client_id = ANY(%s) AND expires_at < now()", (list(ids),))
-    return left

@@ -34,6 +34,16 @@ def file_to_write(text):
     return path
 
 
+def parser_of(name, description, epilog, measures):
+    """With the options that both have."""
+    parser = argparse.ArgumentParser(prog=name, description=description, epilog=epilog,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--measure", type=choice_of(measures), default=list(measures), metavar="NAMES",
+                        help=f"comma-separated ({','.join(measures)})")
+    parser.add_argument("--json", type=file_to_write, metavar="FILE", help="every figure")
+    return parser
+
+
 def say(text):
     print(f"{Path(sys.argv[0]).stem.partition('_')[0]}: {text}", file=sys.stderr, flush=True)
 

@@ -58,9 +58,4 @@ def _recover(database, provider, expired):
     provider.clear_faults()
     database.execute("UPDATE tokens SET refresh_due_at = now() - interval '10 minutes', refresh_retry_at = NULL"
                      " WHERE client_id = ANY(%s)", (list(expired),))
-
-    def done():
-        [left] = database.one("SELECT count(*) FROM tokens WHERE client_id = ANY(%s) AND expires_at < now()", (list(expired),))
-        return left == 0
-
-    wait_until(done, 120, "the provider's return is noticed")
+    wait_until(lambda: rows.expired(database, expired) == 0, 120, "the provider's return is noticed")

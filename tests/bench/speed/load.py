@@ -6,7 +6,7 @@ import os
 from collections import namedtuple
 from pathlib import Path
 
-from .programs import BUILD, end_of, output, running
+from .programs import BUILD, Failed, end_of, output, running
 
 SCRIPT = Path(__file__).resolve().parents[1] / "branches.lua"
 PATH = "/tokens/branch-"
@@ -25,6 +25,14 @@ def closed_loop(target, seconds, connections):
     errors = {kind: said[kind] for kind in ("connect", "read", "write", "timeout", "status") if said[kind]}
     return {"requests_per_second": round(said["requests"] / said["seconds"], 1), "requests": said["requests"],
             "errors": errors, "p50_us": said["p50_us"], "p99_us": said["p99_us"]}
+
+
+def all_answered(target, seconds, connections):
+    """closed_loop(), of which nothing may have failed."""
+    seen = closed_loop(target, seconds, connections)
+    if seen["errors"] or not seen["requests"]:
+        raise Failed(f"{seen['requests']} requests, errors: {seen['errors']}")
+    return seen
 
 
 def _pace(target, rate, seconds, connections):

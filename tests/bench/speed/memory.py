@@ -1,6 +1,6 @@
 """What the whole service takes of the memory, and whether that grows with what it has served."""
 
-from pathlib import Path
+from support.processes import memory_of
 
 from . import contest, load, rows, secure
 from .programs import Failed
@@ -11,17 +11,9 @@ PROVIDER_MS = 200  # long enough that every exchange worker gets its turn
 WARM_UP = 1 / 20  # of the requests: until every buffer has had its largest answer
 
 
-def _pss_kb(pid):
-    """The proportional set: what processes share is divided among them."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    raise Failed(f"/proc/{pid}/smaps_rollup has no Pss")
-
-
 def _pss_mb(ours):
     pids = [ours.service.master_pid, *ours.service.worker_pids()]
-    return sum(map(_pss_kb, pids)) / 1024, pids
+    return sum(map(memory_of, pids)) / 2**20, pids
 
 
 def _serve(ours, number, options):

@@ -86,3 +86,9 @@ def expire(database, ids):
         " refresh_due_at = now() - interval '10 minutes', refresh_retry_at = NULL, provider_retry_at = NULL,"
         " refresh_failures = 0, refresh_error = NULL, provider_error = NULL WHERE client_id = ANY(%s)", (list(ids),))
     assert touched == len(ids), f"{touched} rows were there, not {len(ids)}"
+
+
+def expired(database, ids):
+    """How many of their tokens have ended."""
+    [number] = database.one("SELECT count(*) FROM tokens WHERE client_id = ANY(%s) AND expires_at < now()", (list(ids),))
+    return number

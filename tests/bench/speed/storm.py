@@ -9,7 +9,7 @@ import socket
 import statistics
 import time
 
-from . import rows
+from . import contest, rows
 from .load import PATH
 
 REFUSALS = ("429", "503")
@@ -107,10 +107,7 @@ def run(world, options, say):
             for _ in range(options.rounds):
                 rounds.append(storm(ours.target, options.clients))
                 say(f"storm: {rounds[-1]['outcomes']}, p99 of the served {rounds[-1]['p99_ms'] or 0:.0f} ms")
-    errors = {}
-    for each in rounds:
-        for outcome, count in each["errors"].items():
-            errors[outcome] = errors.get(outcome, 0) + count
+    errors = contest.errors_of(rounds)
     served = [each["p99_ms"] for each in rounds if each["p99_ms"]]
     return {"clients": options.clients, "rounds": rounds, "errors": errors or ({} if served else {"nobody served": 1}),
             "served": statistics.median(each["served"] for each in rounds), "p99_ms": max(served, default=None)}

@@ -46,7 +46,7 @@ def of(result):
         _at_most("memory after all the requests against before", MAY_GROW, memory.get("growth")),
         _at_most("start to the first good /health", 150, start.get("ms"), "ms"),
         _at_most("claim of the next due row, p99, by an index alone", 1,
-                 claim and (claim["p99_ms"] if claim["by_index"] else float("inf")) or None, "ms"),
+                 claim.get("p99_ms") if claim.get("by_index", True) else float("inf"), "ms"),
         _at_most("storm: p99 of the served", 2000, storm.get("p99_ms"), "ms"),
     ]
     return [row for row in rows if row.seen is not None]

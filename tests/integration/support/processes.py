@@ -151,6 +151,12 @@ def name_of(pid):
         return ""
 
 
+def memory_of(pid):
+    """The proportional set size, bytes: what processes share is divided among them."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Pss: +(\d+) kB$", text, re.M)[1]) * 1024
+
+
 def children_of(pid):
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
