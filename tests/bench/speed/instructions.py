@@ -12,28 +12,30 @@ from .programs import Failed
 ALLOCATING = {"malloc", "calloc", "realloc"}
 CONNECTIONS = 64
 WARM_UP_S = 1
+# So many that what a worker does beside them, its start above all, is next to nothing of each, however slow the machine.
+REQUESTS = 300
 
 # functions: {name: instructions, with those of what it calls}
 Seen = namedtuple("Seen", "requests instructions allocations functions")
 
 
-def _life_of_worker(world, database, options, seconds, directory):
-    """All that one worker does from its start to its end, with so much load in between."""
+def _life_of_worker(world, database, options, seconds, at_least, directory):
+    """All that one worker does from its start to its end, with so much load in between, and so many requests."""
     command = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={directory}/callgrind.%p"]
     with world.service(database, 1, options.branches, wrapper=command, DATABASE_WORKERS="1") as ours:
         [worker] = ours.service.worker_pids("database")
-        seen = load.all_answered(ours.target, seconds, CONNECTIONS)
+        requests = 0
+        while requests < at_least:
+            requests += load.all_answered(ours.target, seconds, CONNECTIONS)["requests"]
     counts = directory / f"callgrind.{worker}"
-    return Seen(seen["requests"], _total(counts), _allocations(counts), _inclusive(counts))
+    return Seen(requests, _total(counts), _allocations(counts), _inclusive(counts))
 
 
 def of_reads(world, database, options, directory):
     """{requests, per_request, allocations, functions}: what a long life has more than a short one."""
-    short = _life_of_worker(world, database, options, WARM_UP_S, directory)
-    long = _life_of_worker(world, database, options, WARM_UP_S + options.seconds, directory)
+    short = _life_of_worker(world, database, options, WARM_UP_S, 1, directory)
+    long = _life_of_worker(world, database, options, WARM_UP_S + options.seconds, short.requests + REQUESTS, directory)
     requests = long.requests - short.requests
-    if requests <= 0:
-        raise Failed(f"{long.requests} requests in {WARM_UP_S + options.seconds} s, {short.requests} in {WARM_UP_S} s: more seconds are needed")
     functions = {name: (number - short.functions[name]) / requests for name, number in long.functions.items()}
     return {"requests": requests, "per_request": (long.instructions - short.instructions) / requests,
             "allocations": (long.allocations - short.allocations) / requests,
