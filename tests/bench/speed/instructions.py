@@ -10,6 +10,8 @@ from . import load
 from .programs import Failed
 
 ALLOCATING = {"malloc", "calloc", "realloc"}
+# Called once for every request of the load, by a pointer: never inlined.
+REQUESTING = {"token_ask"}
 CONNECTIONS = 64
 WARM_UP_S = 1
 # So many that what a worker does beside them, its start above all, is next to nothing of each, however slow the machine.
@@ -24,11 +26,12 @@ def _life_of_worker(world, database, options, seconds, at_least, directory):
     command = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={directory}/callgrind.%p"]
     with world.service(database, 1, options.branches, wrapper=command, DATABASE_WORKERS="1") as ours:
         [worker] = ours.service.worker_pids("database")
-        requests = 0
-        while requests < at_least:
-            requests += load.all_answered(ours.target, seconds, CONNECTIONS)["requests"]
+        answered = 0
+        while answered < at_least:
+            answered += load.all_answered(ours.target, seconds, CONNECTIONS)["requests"]
     counts = directory / f"callgrind.{worker}"
-    return Seen(requests, _total(counts), _allocations(counts), _inclusive(counts))
+    # The worker's own count: the load's leaves out what was under way when it ended, a lot where a machine serves few.
+    return Seen(_calls(counts, REQUESTING), _total(counts), _calls(counts, ALLOCATING), _inclusive(counts))
 
 
 def of_reads(world, database, options, directory):
@@ -46,7 +49,7 @@ def _total(counts):
     return int(re.search(r"^totals: (\d+)", counts.read_text(), re.M).group(1))
 
 
-def _allocations(counts):
+def _calls(counts, functions):
     """A function is named where its number is first used: "cfn=(12) malloc", "cfn=(12)" from then on."""
     names, called, number = {}, None, 0
     for line in counts.read_text().splitlines():
@@ -55,14 +58,14 @@ def _allocations(counts):
             if name:
                 names[id] = name
             called = names[id] if kind == "cfn" else called
-        elif line.startswith("calls=") and called in ALLOCATING:
+        elif line.startswith("calls=") and called in functions:
             number += int(line[6:].split()[0])
     return number
 
 
 def _inclusive(counts):
-    """Our own functions only."""
-    done = subprocess.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100", "--show-percs=no", str(counts)],
+    """Our own functions only, without the sources' lines: a call in one of those looks like a function's own line."""
+    done = subprocess.run(["callgrind_annotate", "--auto=no", "--inclusive=yes", "--threshold=100", "--show-percs=no", str(counts)],
                           env=processes.plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"callgrind_annotate: {done.stderr}")
