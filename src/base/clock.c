@@ -34,20 +34,41 @@ int64_t clock_unix_us(void)
 	return now_us(CLOCK_REALTIME);
 }
 
+/* @value with @digits digits and @end behind them; returns what follows. strftime() and snprintf()
+ * take ten times as long, and every answer and line of the log has a time. */
+static char *put_number(char *to, int value, int digits, char end)
+{
+	for (int i = digits - 1; i >= 0; i--, value /= 10)
+		to[i] = (char)('0' + value % 10);
+	to[digits] = end;
+	return to + digits + 1;
+}
+
 const char *clock_rfc3339(int64_t unix_us, char *buf)
 {
 	int64_t us = unix_us % US_PER_S;
 	time_t seconds = (time_t)(unix_us / US_PER_S);
 	struct tm tm = { 0 };
-	size_t len;
+	char *to = buf;
+	int year;
 
 	if (us < 0) {
 		us += US_PER_S;
 		seconds--;
 	}
 	gmtime_r(&seconds, &tm);
-	len = strftime(buf, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + len, CLOCK_RFC3339_SIZE - len, ".%06dZ", (int)us);
+	year = tm.tm_year + 1900;
+	if (year >= 0 && year <= 9999)
+		to = put_number(to, year, 4, '-');
+	else
+		to += snprintf(to, CLOCK_RFC3339_SIZE, "%d-", year);
+	to = put_number(to, tm.tm_mon + 1, 2, '-');
+	to = put_number(to, tm.tm_mday, 2, 'T');
+	to = put_number(to, tm.tm_hour, 2, ':');
+	to = put_number(to, tm.tm_min, 2, ':');
+	to = put_number(to, tm.tm_sec, 2, '.');
+	to = put_number(to, (int)us, 6, 'Z');
+	*to = '\0';
 	return buf;
 }
 

@@ -1,11 +1,11 @@
 #include "base/log.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -29,33 +29,34 @@ static void put_clean(struct strbuf *line, const char *s, bool escaped)
 	}
 }
 
-static void add_string(struct json_object *obj, const char *key, const char *value)
+static void put_string(struct json_out *out, const char *key, const char *value)
 {
 	CLEANUP(strbuf_release) struct strbuf clean = STRBUF_INIT(LOG_LINE_MAX);
 	size_t len = strlen(value);
 
 	if (len < LOG_LINE_MAX && utf8_valid(value, len, NULL)) {
-		json_add_string(obj, key, value);
+		json_out_string(out, key, value);
 		return;
 	}
 	put_clean(&clean, value, true);
 	/* Past its cap it fills the line, which is then too long. */
-	json_add_string(obj, key, clean.data);
+	json_out_string(out, key, clean.data);
 }
 
 static void format_json(struct strbuf *line, enum log_level level, const struct log_field *fields)
 {
-	CLEANUP(json_release) struct json_object *obj = json_object_new_object();
+	struct json_out out = { .to = line };
 
-	json_add_time(obj, "time", clock_unix_us());
-	json_add_string(obj, "level", level_names[level]);
+	json_out_begin_object(&out, NULL);
+	json_out_time(&out, "time", clock_unix_us());
+	json_out_string(&out, "level", level_names[level]);
 	for (; fields->key; fields++) {
 		if (fields->str)
-			add_string(obj, fields->key, fields->str);
+			put_string(&out, fields->key, fields->str);
 		else
-			json_add_int(obj, fields->key, fields->num);
+			json_out_int(&out, fields->key, fields->num);
 	}
-	json_write(obj, line);
+	json_out_end_object(&out);
 }
 
 static void format_text(struct strbuf *line, enum log_level level, const struct log_field *fields)
@@ -69,7 +70,7 @@ static void format_text(struct strbuf *line, enum log_level level, const struct 
 		if (fields->str)
 			put_clean(line, fields->str, false);
 		else
-			strbuf_printf(line, "%" PRId64, fields->num);
+			strbuf_put_int(line, fields->num);
 	}
 }
 

@@ -8,6 +8,8 @@
 
 #include "base/banned.h"
 
+#define INT64_DIGITS_MAX 19
+
 char strbuf_empty[1];
 
 void strbuf_init(struct strbuf *sb, size_t cap)
@@ -32,7 +34,7 @@ void strbuf_reset(struct strbuf *sb)
 	sb->overflow = false;
 }
 
-/* Room for @more bytes and the NUL; false past the cap. */
+/* Makes room for @more bytes and the NUL; false past the cap. */
 static bool strbuf_grow(struct strbuf *sb, size_t more)
 {
 	size_t need, size;
@@ -48,6 +50,8 @@ static bool strbuf_grow(struct strbuf *sb, size_t more)
 	size = sb->size ? sb->size * 2 : 256;
 	while (size < need)
 		size *= 2;
+	if (size > sb->cap + 1)
+		size = sb->cap + 1;
 	/* Not realloc: the old block may hold a secret and would be freed unwiped. */
 	data = mem_alloc(size);
 	memcpy(data, sb->data, sb->len);
@@ -60,7 +64,7 @@ static bool strbuf_grow(struct strbuf *sb, size_t more)
 	return true;
 }
 
-void strbuf_put(struct strbuf *sb, const void *data, size_t len)
+void strbuf_put_growing(struct strbuf *sb, const void *data, size_t len)
 {
 	if (!len || !strbuf_grow(sb, len))
 		return;
@@ -69,29 +73,39 @@ void strbuf_put(struct strbuf *sb, const void *data, size_t len)
 	sb->data[sb->len] = '\0';
 }
 
-void strbuf_puts(struct strbuf *sb, const char *s)
+void strbuf_put_int(struct strbuf *sb, int64_t value)
 {
-	strbuf_put(sb, s, strlen(s));
-}
+	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	char digits[INT64_DIGITS_MAX + 1];
+	char *first = digits + sizeof(digits);
 
-void strbuf_putc(struct strbuf *sb, char c)
-{
-	strbuf_put(sb, &c, 1);
+	do {
+		*--first = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (value < 0)
+		*--first = '-';
+	strbuf_put(sb, first, (size_t)(digits + sizeof(digits) - first));
 }
 
 void strbuf_printf(struct strbuf *sb, const char *fmt, ...)
 {
+	size_t room = sb->overflow ? 0 : sb->size - sb->len;
 	va_list ap;
 	int len;
 
 	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
+	len = vsnprintf(room ? sb->data + sb->len : NULL, room, fmt, ap);
 	va_end(ap);
-	if (len < 0) {
-		sb->overflow = true;
+	if (len >= 0 && (size_t)len < room) {
+		sb->len += (size_t)len;
 		return;
 	}
-	if (!len || !strbuf_grow(sb, (size_t)len))
+	if (room) /* what did have room */
+		explicit_bzero(sb->data + sb->len, room);
+	if (len < 0)
+		sb->overflow = true;
+	if (len <= 0 || !strbuf_grow(sb, (size_t)len))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(sb->data + sb->len, (size_t)len + 1, fmt, ap);

@@ -86,6 +86,57 @@ static void grows_across_many_reallocations(void **state)
 	assert_int_equal(strlen(sb.data), 100000);
 }
 
+static void put_int_is_decimal(void **state)
+{
+	static const int64_t numbers[] = { 0,  1,   -1,        9,         10,
+					   99, 100, INT64_MAX, INT64_MIN, 1768580000123456 };
+
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		CLEANUP(strbuf_release) struct strbuf sb = STRBUF_INIT(32);
+		char text[32];
+
+		snprintf(text, sizeof(text), "%lld", (long long)numbers[i]);
+		strbuf_put_int(&sb, numbers[i]);
+		CHECK_ROW(text, !strcmp(sb.data, text));
+	}
+}
+
+/* Whether there is room, or it has to grow, or the cap ends it. */
+static void printf_adds_all_or_nothing_at_any_length(void **state)
+{
+	char text[600];
+
+	for (size_t before = 0; before < 600; before += 7) {
+		for (size_t len = 0; before + len < 600; len += 13) {
+			CLEANUP(strbuf_release) struct strbuf sb = STRBUF_INIT(550);
+			bool fits;
+
+			memset(text, 'b', before);
+			memset(text + before, 'p', len);
+			text[before + len] = '\0';
+			strbuf_put(&sb, text, before);
+			fits = strbuf_ok(&sb) && before + len <= 550;
+			strbuf_printf(&sb, "%s", text + before);
+			assert_int_equal(strbuf_ok(&sb), fits);
+			if (!fits)
+				text[before <= 550 ? before : 0] = '\0';
+			assert_string_equal(sb.data, text);
+			assert_int_equal(sb.len, strlen(text));
+		}
+	}
+}
+
+static void printf_over_the_cap_leaves_nothing_behind(void **state)
+{
+	static const char wiped[8];
+	CLEANUP(strbuf_release) struct strbuf sb = STRBUF_INIT(10);
+
+	strbuf_puts(&sb, "ab");
+	strbuf_printf(&sb, "%s", "a secret that is too long");
+	assert_string_equal(sb.data, "ab");
+	assert_memory_equal(sb.data + 2, wiped, sizeof(wiped));
+}
+
 static void reset_wipes_empties_and_takes_again(void **state)
 {
 	CLEANUP(strbuf_release) struct strbuf sb = STRBUF_INIT(8);
@@ -162,6 +213,9 @@ int main(void)
 		cmocka_unit_test(after_an_overflow_what_would_fit_is_not_taken_either),
 		cmocka_unit_test(a_cap_of_zero_takes_nothing),
 		cmocka_unit_test(grows_across_many_reallocations),
+		cmocka_unit_test(put_int_is_decimal),
+		cmocka_unit_test(printf_adds_all_or_nothing_at_any_length),
+		cmocka_unit_test(printf_over_the_cap_leaves_nothing_behind),
 		cmocka_unit_test(reset_wipes_empties_and_takes_again),
 		cmocka_unit_test(release_leaves_a_buffer_that_works),
 		cmocka_unit_test(percent_leaves_only_unreserved_characters),
