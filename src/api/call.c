@@ -127,15 +127,21 @@ enum err call_arg_id(const struct call *call, int index, int64_t *ret_id)
 								     : ERR_CLIENT_NOT_FOUND;
 }
 
-void call_reply_json(struct call *call, int status, struct json_object *body)
+struct json_out call_begin_json(struct call *call, int status)
 {
-	CLEANUP(json_release) struct json_object *owned = body;
+	struct json_out body = { .to = &call->reply.body };
 
 	call->reply.status = status;
 	call->reply.content_type = "application/json";
 	http_reply_header(&call->reply, "Cache-Control", "no-store");
 	strbuf_reset(&call->reply.body);
-	json_write(owned, &call->reply.body);
+	json_out_begin_object(&body, NULL);
+	return body;
+}
+
+void call_end_json(struct call *call, struct json_out *body)
+{
+	json_out_end_object(body);
 	/* Half a document is none. */
 	if (!strbuf_ok(&call->reply.body) || !strbuf_ok(&call->reply.headers)) {
 		http_reply_reset(&call->reply);
@@ -160,7 +166,7 @@ void call_fail(struct call *call, enum err err)
 	CLEANUP(mem_free_ptr)
 	char *login_url = login_link_url(call->domain, &call->caller, &problem->login);
 	const char *message = login_url ? info->message : err_message_without_link(err);
-	struct json_object *body;
+	struct json_out body;
 
 	http_reply_reset(&call->reply);
 	add_retry_after(call, err);
@@ -173,18 +179,18 @@ void call_fail(struct call *call, enum err err)
 		page_reply_error(call, info, login_url);
 		return;
 	}
-	body = json_object_new_object();
-	json_add_bool(body, "success", false);
-	json_add_string(body, "error", info->code);
-	json_add_string(body, "message", message);
+	body = call_begin_json(call, info->status);
+	json_out_bool(&body, "success", false);
+	json_out_string(&body, "error", info->code);
+	json_out_string(&body, "message", message);
 	if (problem->faults)
-		json_object_object_add(body, "detail", json_object_get(problem->faults));
+		json_out_raw(&body, "detail", json_text(problem->faults));
 	else
-		json_add_string(body, "detail", message);
+		json_out_string(&body, "detail", message);
 	if (login_url)
-		json_add_string(body, "login_url", login_url);
+		json_out_string(&body, "login_url", login_url);
 	if (*problem->provider_error)
-		json_add_string(body, "provider_error", problem->provider_error);
-	json_add_string(body, "request_id", call->request_id);
-	call_reply_json(call, info->status, body);
+		json_out_string(&body, "provider_error", problem->provider_error);
+	json_out_string(&body, "request_id", call->request_id);
+	call_end_json(call, &body);
 }

@@ -10,6 +10,7 @@
 #define API_CALL_H
 
 #include "base/json.h"
+#include "base/json_out.h"
 #include "domain/caller.h"
 #include "domain/client.h"
 #include "domain/domain.h"
@@ -80,8 +81,10 @@ struct audit_actor call_actor(const struct call *call);
 /* Path argument @index as a client's id. ERR_CLIENT_NOT_FOUND: it can be none's. */
 MUST_CHECK enum err call_arg_id(const struct call *call, int index, int64_t *ret_id);
 
-/* Make the reply. @body is consumed. */
-void call_reply_json(struct call *call, int status, struct json_object *body);
+/* The reply is a JSON object, whose members are written in between. */
+struct json_out call_begin_json(struct call *call, int status);
+void call_end_json(struct call *call, struct json_out *body);
+/* Makes @err the reply. */
 void call_fail(struct call *call, enum err err);
 
 #endif

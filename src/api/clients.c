@@ -13,8 +13,7 @@
 #include "base/banned.h"
 
 /* The fields of the answer to a registration; everything that shows a client begins with them. */
-static void add_client(const struct call *call, struct json_object *obj,
-		       const struct client_row *row)
+static void put_client(const struct call *call, struct json_out *body, const struct client_row *row)
 {
 	struct login_target target = {
 		.redirect_uri = row->redirect_uri,
@@ -25,37 +24,36 @@ static void add_client(const struct call *call, struct json_object *obj,
 	CLEANUP(mem_free_ptr)
 	char *login_url = login_link_url(call->domain, &call->caller, &target);
 
-	json_add_int(obj, "client_id", row->id);
-	json_add_string(obj, "client_oauth_id", row->client_id);
-	json_add_int(obj, "branch_id", row->id);
-	json_add_string(obj, "branch_identifier", row->branch_id);
-	json_add_string(obj, "email", row->workspace_email);
-	json_add_string(obj, "workspace_name", row->workspace_name);
-	json_add_string(obj, "redirect_uri", row->redirect_uri);
-	json_add_time(obj, "created_at", row->created_at_us);
-	json_add_string(obj, "login_url", login_url);
+	json_out_int(body, "client_id", row->id);
+	json_out_string(body, "client_oauth_id", row->client_id);
+	json_out_int(body, "branch_id", row->id);
+	json_out_string(body, "branch_identifier", row->branch_id);
+	json_out_string(body, "email", row->workspace_email);
+	json_out_string(body, "workspace_name", row->workspace_name);
+	json_out_string(body, "redirect_uri", row->redirect_uri);
+	json_out_time(body, "created_at", row->created_at_us);
+	json_out_string(body, "login_url", login_url);
 }
 
-static void add_client_state(const struct call *call, struct json_object *obj,
+static void put_client_state(const struct call *call, struct json_out *body,
 			     const struct client_row *row)
 {
-	struct json_object *token = json_object_new_object();
-
-	json_add_bool(obj, "is_active", row->is_active);
-	json_add_time(obj, "updated_at", row->updated_at_us);
-	json_add_string(token, "state", client_token_state(call->domain, row));
+	json_out_bool(body, "is_active", row->is_active);
+	json_out_time(body, "updated_at", row->updated_at_us);
+	json_out_begin_object(body, "token");
+	json_out_string(body, "state", client_token_state(call->domain, row));
 	if (row->has_token) {
-		json_add_time(token, "expires_at", row->expires_at_us);
+		json_out_time(body, "expires_at", row->expires_at_us);
 		if (row->last_refreshed_at_us)
-			json_add_time(token, "last_refreshed_at", row->last_refreshed_at_us);
+			json_out_time(body, "last_refreshed_at", row->last_refreshed_at_us);
 		if (row->refresh_error)
-			json_add_string(token, "refresh_error", row->refresh_error);
+			json_out_string(body, "refresh_error", row->refresh_error);
 		if (row->provider_error)
-			json_add_string(token, "provider_error", row->provider_error);
+			json_out_string(body, "provider_error", row->provider_error);
 		if (row->retry_at_us > row->now_us)
-			json_add_time(token, "retry_at", row->retry_at_us);
+			json_out_time(body, "retry_at", row->retry_at_us);
 	}
-	json_object_object_add(obj, "token", token);
+	json_out_end_object(body);
 }
 
 enum err client_post_ask(struct call *call)
@@ -70,17 +68,17 @@ enum err client_post_ask(struct call *call)
 
 enum err client_post_answer(struct call *call)
 {
-	struct json_object *body;
+	struct json_out body;
 	struct client_row row;
 	enum err err = client_answer(&call->query, &row);
 
 	if (err)
 		return err;
-	body = json_object_new_object();
-	json_add_bool(body, "success", true);
-	json_add_string(body, "message", "Client created successfully");
-	add_client(call, body, &row);
-	call_reply_json(call, 201, body);
+	body = call_begin_json(call, 201);
+	json_out_bool(&body, "success", true);
+	json_out_string(&body, "message", "Client created successfully");
+	put_client(call, &body, &row);
+	call_end_json(call, &body);
 	return ERR_OK;
 }
 
@@ -122,7 +120,7 @@ enum err clients_get_ask(struct call *call)
 
 enum err clients_get_answer(struct call *call)
 {
-	struct json_object *body, *list;
+	struct json_out body;
 	struct client_row row = { 0 };
 	int64_t limit = 0;
 	int rows;
@@ -134,20 +132,22 @@ enum err clients_get_answer(struct call *call)
 	if (err)
 		return err;
 	rows = db_rows(&call->query);
-	body = json_object_new_object();
-	list = json_object_new_array();
+	body = call_begin_json(call, 200);
+	json_out_bool(&body, "success", true);
+	json_out_begin_array(&body, "clients");
 	for (int i = 0; i < rows && i < limit; i++) {
-		struct json_object *client = json_object_new_object();
-
 		client_row(&call->query, i, &row);
-		add_client(call, client, &row);
-		add_client_state(call, client, &row);
-		json_object_array_add(list, client);
+		json_out_begin_object(&body, NULL);
+		put_client(call, &body, &row);
+		put_client_state(call, &body, &row);
+		json_out_end_object(&body);
 	}
-	json_add_bool(body, "success", true);
-	json_object_object_add(body, "clients", list);
-	json_object_object_add(body, "next", rows > limit ? json_object_new_int64(row.id) : NULL);
-	call_reply_json(call, 200, body);
+	json_out_end_array(&body);
+	if (rows > limit)
+		json_out_int(&body, "next", row.id);
+	else
+		json_out_string(&body, "next", NULL);
+	call_end_json(call, &body);
 	return ERR_OK;
 }
 
@@ -163,17 +163,17 @@ enum err client_one_ask(struct call *call)
 
 enum err client_one_answer(struct call *call)
 {
-	struct json_object *body;
+	struct json_out body;
 	struct client_row row;
 	enum err err = client_answer(&call->query, &row);
 
 	if (err)
 		return err;
-	body = json_object_new_object();
-	json_add_bool(body, "success", true);
-	add_client(call, body, &row);
-	add_client_state(call, body, &row);
-	call_reply_json(call, 200, body);
+	body = call_begin_json(call, 200);
+	json_out_bool(&body, "success", true);
+	put_client(call, &body, &row);
+	put_client_state(call, &body, &row);
+	call_end_json(call, &body);
 	return ERR_OK;
 }
 

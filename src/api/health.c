@@ -10,13 +10,13 @@
 enum err root_ask(struct call *call)
 {
 	bool production = call->domain->config->environment == ENVIRONMENT_PRODUCTION;
-	struct json_object *body = json_object_new_object();
+	struct json_out body = call_begin_json(call, 200);
 
-	json_add_string(body, "service", SERVICE);
-	json_add_string(body, "version", PACKAGE_VERSION);
-	json_add_string(body, "status", "running");
-	json_add_string(body, "environment", production ? "production" : "development");
-	call_reply_json(call, 200, body);
+	json_out_string(&body, "service", SERVICE);
+	json_out_string(&body, "version", PACKAGE_VERSION);
+	json_out_string(&body, "status", "running");
+	json_out_string(&body, "environment", production ? "production" : "development");
+	call_end_json(call, &body);
 	return ERR_OK;
 }
 
@@ -29,25 +29,25 @@ enum err health_get_ask(struct call *call)
 enum err health_get_answer(struct call *call)
 {
 	bool good = !call->query.err;
-	struct json_object *body = json_object_new_object();
+	struct json_out body = call_begin_json(call, good ? 200 : 503);
 
-	json_add_string(body, "status", good ? "healthy" : "unhealthy");
-	json_add_string(body, "service", SERVICE);
-	json_add_string(body, "version", PACKAGE_VERSION);
-	json_add_time(body, "timestamp", clock_unix_us());
-	json_add_string(body, "database", good ? "connected" : "disconnected");
+	json_out_string(&body, "status", good ? "healthy" : "unhealthy");
+	json_out_string(&body, "service", SERVICE);
+	json_out_string(&body, "version", PACKAGE_VERSION);
+	json_out_time(&body, "timestamp", clock_unix_us());
+	json_out_string(&body, "database", good ? "connected" : "disconnected");
 	if (!good)
 		http_reply_header_number(&call->reply, "Retry-After", 1);
-	call_reply_json(call, good ? 200 : 503, body);
+	call_end_json(call, &body);
 	return ERR_OK;
 }
 
 enum err health_live_ask(struct call *call)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_out body = call_begin_json(call, 200);
 
-	json_add_string(body, "status", "alive");
-	call_reply_json(call, 200, body);
+	json_out_string(&body, "status", "alive");
+	call_end_json(call, &body);
 	return ERR_OK;
 }
 
@@ -61,14 +61,14 @@ enum err health_ready_answer(struct call *call)
 {
 	bool ready = readiness_answer(&call->query);
 	bool connected = call->query.err != ERR_DATABASE_UNAVAILABLE;
-	struct json_object *body = json_object_new_object();
+	struct json_out body = call_begin_json(call, ready ? 200 : 503);
 
-	json_add_string(body, "status", ready ? "ready" : "not_ready");
-	json_add_string(body, "database", connected ? "connected" : "disconnected");
+	json_out_string(&body, "status", ready ? "ready" : "not_ready");
+	json_out_string(&body, "database", connected ? "connected" : "disconnected");
 	if (connected)
-		json_add_string(body, "schema", ready ? "migrated" : "migrations_pending");
+		json_out_string(&body, "schema", ready ? "migrated" : "migrations_pending");
 	if (!ready)
 		http_reply_header_number(&call->reply, "Retry-After", 1);
-	call_reply_json(call, ready ? 200 : 503, body);
+	call_end_json(call, &body);
 	return ERR_OK;
 }

@@ -77,16 +77,16 @@ enum err login_answer(struct call *call)
 
 static void reply_consent(struct call *call, const struct consent *consent)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_out body = call_begin_json(call, 200);
 
-	json_add_bool(body, "success", true);
-	json_add_string(body, "message", "OAuth flow completed successfully");
-	json_add_string(body, "client_id", consent->oauth_client_id);
-	json_add_string(body, "branch_id", consent->branch_id);
-	json_add_string(body, "access_token", consent->access_token.data);
-	json_add_time(body, "expires_at", consent->expires_at_us);
+	json_out_bool(&body, "success", true);
+	json_out_string(&body, "message", "OAuth flow completed successfully");
+	json_out_string(&body, "client_id", consent->oauth_client_id);
+	json_out_string(&body, "branch_id", consent->branch_id);
+	json_out_string(&body, "access_token", consent->access_token.data);
+	json_out_time(&body, "expires_at", consent->expires_at_us);
 	http_reply_header(&call->reply, "Referrer-Policy", "no-referrer");
-	call_reply_json(call, 200, body);
+	call_end_json(call, &body);
 }
 
 enum err callback_run(struct call *call)

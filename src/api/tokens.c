@@ -13,23 +13,23 @@
 
 static void reply_token(struct call *call, const struct token *token, const char *message)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_out body = call_begin_json(call, 200);
 
 	call->client_id = token->client_id;
-	json_add_bool(body, "success", true);
-	json_add_string(body, "message", message);
-	json_add_int(body, "client_id", token->client_id);
-	json_add_string(body, "branch_id", token->branch_id);
-	json_add_string(body, "access_token", token->access_token.data);
-	json_add_string(body, "refresh_token", NULL); /* callers know the field; it never leaves */
-	json_add_time(body, "expires_at", token->expires_at_us);
-	json_add_string(body, "token_type", token->token_type);
-	json_add_int(body, "expires_in", token->expires_in_s);
-	json_add_string(body, "scope", token->scope);
-	json_add_bool(body, "stale", token->stale);
+	json_out_bool(&body, "success", true);
+	json_out_string(&body, "message", message);
+	json_out_int(&body, "client_id", token->client_id);
+	json_out_string(&body, "branch_id", token->branch_id);
+	json_out_string(&body, "access_token", token->access_token.data);
+	json_out_string(&body, "refresh_token", NULL); /* callers know the field; it never leaves */
+	json_out_time(&body, "expires_at", token->expires_at_us);
+	json_out_string(&body, "token_type", token->token_type);
+	json_out_int(&body, "expires_in", token->expires_in_s);
+	json_out_string(&body, "scope", token->scope);
+	json_out_bool(&body, "stale", token->stale);
 	if (token->refresh_error)
-		json_add_string(body, "refresh_error", token->refresh_error);
-	call_reply_json(call, 200, body);
+		json_out_string(&body, "refresh_error", token->refresh_error);
+	call_end_json(call, &body);
 }
 
 static const char *message_of(const struct call *call)
@@ -170,18 +170,18 @@ enum err token_revoke_run(struct call *call)
 	struct audit_actor actor = call_actor(call);
 	int64_t wait_until_ms =
 		refresh_wait_until_ms(call->domain, call->arrived_ms, call->deadline_ms);
-	struct json_object *body;
+	struct json_out body;
 	enum err err = revocation_revoke(call->domain, &actor, call->args[0], wait_until_ms,
 					 &revocation, &call->problem);
 
 	if (err)
 		return err;
-	body = json_object_new_object();
-	json_add_bool(body, "success", true);
-	json_add_string(body, "message", "Token revoked successfully");
-	json_add_int(body, "client_id", revocation.client_id);
-	json_add_string(body, "branch_id", revocation.branch_id);
-	json_add_bool(body, "provider_revoked", revocation.provider_revoked);
-	call_reply_json(call, 200, body);
+	body = call_begin_json(call, 200);
+	json_out_bool(&body, "success", true);
+	json_out_string(&body, "message", "Token revoked successfully");
+	json_out_int(&body, "client_id", revocation.client_id);
+	json_out_string(&body, "branch_id", revocation.branch_id);
+	json_out_bool(&body, "provider_revoked", revocation.provider_revoked);
+	call_end_json(call, &body);
 	return ERR_OK;
 }

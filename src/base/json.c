@@ -6,7 +6,6 @@
 
 #include <json-c/json_tokener.h>
 
-#include "base/clock.h"
 #include "base/utf8.h"
 
 #include "base/banned.h"
@@ -163,18 +162,8 @@ void json_add_bool(struct json_object *obj, const char *key, bool value)
 	add(obj, key, json_object_new_boolean(value));
 }
 
-void json_add_time(struct json_object *obj, const char *key, int64_t unix_us)
+const char *json_text(struct json_object *obj)
 {
-	char text[CLOCK_RFC3339_SIZE];
-
-	json_add_string(obj, key, clock_rfc3339(unix_us, text));
-}
-
-void json_write(struct json_object *obj, struct strbuf *to)
-{
-	size_t len = 0;
-	const char *text = json_object_to_json_string_length(
-		obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-
-	strbuf_put(to, text, len);
+	return json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+							   JSON_C_TO_STRING_NOSLASHESCAPE);
 }

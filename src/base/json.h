@@ -1,5 +1,5 @@
 /*
- * json-c with this project's limits and defaults.
+ * json-c with this project's limits and defaults; what answers are written with is base/json_out.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -11,7 +11,6 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/strbuf.h"
 
 /* For CLEANUP(json_release) struct json_object *obj. */
 void json_release(struct json_object **obj);
@@ -28,9 +27,8 @@ const char *json_get_string(struct json_object *obj, const char *key);
 void json_add_string(struct json_object *obj, const char *key, const char *value);
 void json_add_int(struct json_object *obj, const char *key, int64_t value);
 void json_add_bool(struct json_object *obj, const char *key, bool value);
-void json_add_time(struct json_object *obj, const char *key, int64_t unix_us); /* RFC 3339 */
 
-/* Appends @obj as compact JSON. */
-void json_write(struct json_object *obj, struct strbuf *to);
+/* @obj as compact JSON, borrowed from it. */
+const char *json_text(struct json_object *obj);
 
 #endif

@@ -409,7 +409,7 @@ static void add_write(struct json_object *rows, void (*write)(struct db_query *,
 {
 	if (!json_object_array_length(rows))
 		return;
-	write(query, json_object_to_json_string_ext(rows, JSON_C_TO_STRING_PLAIN));
+	write(query, json_text(rows));
 	batch[(*count)++] = query;
 }
 
@@ -491,7 +491,7 @@ static enum err ask_here(struct import *import, const struct db_query *page, str
 			json_add_string(client, "branch_id", source.branch_id);
 		json_object_array_add(clients, client);
 	}
-	import_target_query(here, json_object_to_json_string_ext(clients, JSON_C_TO_STRING_PLAIN));
+	import_target_query(here, json_text(clients));
 	err = exec(import, import->target, here);
 	here->values[0] = NULL;
 	if (!err && db_rows(here) != db_rows(page))

@@ -290,7 +290,7 @@ static void print(struct pace *pace)
 					       json_object_new_int64(pace->statuses[status]));
 	}
 	json_object_object_add(result, "statuses", statuses);
-	puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
+	puts(json_text(result));
 }
 
 /* --- options ------------------------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 #include "support.h"
 
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/strbuf.h"
 
 static const struct {
 	const char *text;
@@ -171,18 +171,15 @@ static void get_string_gives_strings_only(void **state)
 static void writes_compact_json(void **state)
 {
 	CLEANUP(json_release) struct json_object *obj = json_object_new_object();
-	CLEANUP(strbuf_release) struct strbuf text = STRBUF_INIT(1024);
 
 	json_add_string(obj, "s", "a/b\"\xc3\xa9\n");
 	json_add_string(obj, "none", NULL);
 	json_add_int(obj, "i", INT64_MAX);
 	json_add_bool(obj, "t", true);
 	json_add_bool(obj, "f", false);
-	json_add_time(obj, "at", 1768580000123456);
-	json_write(obj, &text);
-	assert_string_equal(text.data,
+	assert_string_equal(json_text(obj),
 			    "{\"s\":\"a/b\\\"\xc3\xa9\\n\",\"none\":null,\"i\":9223372036854775807,"
-			    "\"t\":true,\"f\":false,\"at\":\"2026-01-16T16:13:20.123456Z\"}");
+			    "\"t\":true,\"f\":false}");
 }
 
 static void noise_does_no_harm(void **state)
@@ -197,9 +194,7 @@ static void noise_does_no_harm(void **state)
 		struct json_object *value = NULL;
 
 		if (!json_parse(copy, len, &value)) {
-			CLEANUP(strbuf_release) struct strbuf out = STRBUF_INIT(4096);
-
-			json_write(value, &out);
+			assert_non_null(json_text(value));
 			json_release(&value);
 		}
 		free(copy);

@@ -65,7 +65,7 @@ static void make_body(const char *field, const char *value, struct strbuf *to)
 			fail_msg("the test's own JSON is wrong: %s", value);
 		json_object_object_add(body, field, member);
 	}
-	json_write(body, to);
+	strbuf_puts(to, json_text(body));
 	json_release(&body);
 }
 
