@@ -39,6 +39,7 @@ debootstrap
 docker-compose docker-compose
 faketime
 gnuplot-nox
+iproute2 ip
 jq
 libclang-rt-14-dev
 libcmocka-dev

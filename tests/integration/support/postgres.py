@@ -110,9 +110,12 @@ class Database:
 
 
 class Cluster:
-    """with_template=False: as initdb leaves it, without roles; create() does not work there. settings: over SETTINGS."""
+    """with_template=False: as initdb leaves it, without roles; create() does not work there. settings: over SETTINGS.
 
-    def __init__(self, with_template=True, settings=None):
+    under: what stands before the server's command; within: the network whose hosts it lets in.
+    """
+
+    def __init__(self, with_template=True, settings=None, under=(), within=None):
         self.settings = {**SETTINGS, **(settings or {})}
         self.directory = processes.make_directory("pg")
         self.data = self.directory / "data"
@@ -120,6 +123,7 @@ class Cluster:
         self.log = self.directory / "log"
         self.server = None
         self.pooler = None
+        self._under = under
         self._become = []
         self._number = itertools.count(1)
         self.data.mkdir(0o700)
@@ -130,6 +134,8 @@ class Cluster:
             shutil.chown(self.sockets, "postgres", "postgres")
         try:
             self._initialise()
+            if within:
+                self._let_in(within)
             self.start()
             if with_template:
                 self._make_template()
@@ -149,12 +155,16 @@ class Cluster:
         )
         assert done.returncode == 0, done.stdout
 
+    def _let_in(self, network):
+        with open(self.data / "pg_hba.conf", "a") as rules:
+            rules.write(f"host all all {network} trust\n")
+
     def start(self):
         settings = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         with open(self.log, "ab") as log:
             # The signal for the death of this process has to be set after the change of user.
             self.server = subprocess.Popen(
-                [*self._become, "setpriv", "--pdeathsig", "INT", _programs() / "postgres", "-D", self.data,
+                [*self._under, *self._become, "setpriv", "--pdeathsig", "INT", _programs() / "postgres", "-D", self.data,
                  "-p", "5432", "-c", f"unix_socket_directories={self.sockets}", *settings],
                 cwd="/", env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,

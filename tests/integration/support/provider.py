@@ -40,6 +40,10 @@ class Provider:
         return line.rpartition(" ")[2] if newline else None
 
     @property
+    def port(self):
+        return httpx.URL(self.url).port
+
+    @property
     def environment(self):
         """The service's settings that lead here."""
         return {

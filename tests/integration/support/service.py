@@ -82,10 +82,12 @@ class Service:
     """One host: master, workers, and their nginx unless told otherwise.
 
     url is that of nginx, http://localhost:PORT. Calls follow no redirect and keep no cookie. units: a directory with
-    systemd's units, under whose filters of system calls both run; of an ordinary user, in production.
+    systemd's units, under whose filters of system calls both run; of an ordinary user, in production. under: what stands
+    before the program's command.
     """
 
-    def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True, units=None, wrapper=WRAPPER):
+    def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True, units=None, wrapper=WRAPPER,
+                 under=()):
         self.database = database
         self.instance = f"{os.getpid()}-{next(_number)}"
         self.directory = processes.make_directory("svc")
@@ -94,7 +96,7 @@ class Service:
         self.program = PROGRAM
         self._as_user = []
         self._units = units
-        self._wrapper = wrapper
+        self._wrapper = [*under, *wrapper]
         self.env_file = self.directory / "env"
         self.stderr_path = self.directory / "stderr"
         self.expected_exit = 0  # what the fixture wants to see; None: anything
