@@ -32,16 +32,24 @@ void base64url_encode(const unsigned char *data, size_t len, char *ret_text)
 	*ret_text = '\0';
 }
 
-/* -1: none of the alphabet */
-static int base64url_value(char c)
+/* Above 63: none of the alphabet. By a table: comparisons that the processor cannot foresee cost
+ * ten times as much. */
+static unsigned int base64url_value(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
+	/* clang-format off */
+	static const unsigned char one_more[256] = {
+		['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8,
+		['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+		['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+		['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+		['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+		['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+		['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+		['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64,
+	};
+	/* clang-format on */
+
+	return one_more[(unsigned char)c] - 1U;
 }
 
 bool base64url_decode(const char *text, unsigned char *ret_data, size_t *ret_len)
@@ -51,11 +59,11 @@ bool base64url_decode(const char *text, unsigned char *ret_data, size_t *ret_len
 	int have = 0;
 
 	for (; *text; text++) {
-		int value = base64url_value(*text);
+		unsigned int value = base64url_value(*text);
 
-		if (value < 0)
+		if (value > 63)
 			return false;
-		bits = (bits << 6) | (unsigned int)value;
+		bits = (bits << 6) | value;
 		have += 6;
 		if (have >= 8) {
 			have -= 8;

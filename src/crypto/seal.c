@@ -145,19 +145,23 @@ enum err unseal(const struct keyring *keyring, const struct seal_place *place, c
 	CLEANUP(secret_release) struct secret plain = { 0 };
 	CLEANUP(mem_free_ptr) unsigned char *box = NULL;
 	size_t box_size, box_len = 0, index = 0;
+	bool decoded;
 	enum err err;
 
-	if (!has_head(text) || !is_box(text + HEAD_LEN))
+	if (!has_head(text))
 		return ERR_SEALED_VALUE_MALFORMED;
 	box_size = BASE64URL_BYTES(strlen(text + HEAD_LEN));
 	if (box_size > SEAL_PLAIN_MAX + OVERHEAD)
-		return ERR_LIMIT;
+		return is_box(text + HEAD_LEN) ? ERR_LIMIT : ERR_SEALED_VALUE_MALFORMED;
 	box = mem_alloc(box_size + 1);
+	decoded = base64url_decode(text + HEAD_LEN, box, &box_len) && box_len >= OVERHEAD;
+	if (!decoded && !is_box(text + HEAD_LEN))
+		return ERR_SEALED_VALUE_MALFORMED;
 	err = keyring_find(keyring, text + sizeof(FORMAT) - 1, &index);
 	if (err)
 		return err;
 	/* Cut short it may end where no text of base64url does. */
-	if (!base64url_decode(text + HEAD_LEN, box, &box_len) || box_len < OVERHEAD)
+	if (!decoded)
 		return ERR_SEALED_VALUE_DAMAGED;
 	plain.len = box_len - OVERHEAD;
 	plain.data = mem_alloc(plain.len + 1);

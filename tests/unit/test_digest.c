@@ -79,6 +79,23 @@ static void base64url_refuses_every_other_spelling(void **state)
 	}
 }
 
+/* Each in its place, and nothing else: every byte is tried. */
+static void base64url_knows_its_alphabet(void **state)
+{
+	static const char alphabet[] = BASE64URL_ALPHABET;
+	unsigned char bytes[3];
+	size_t len;
+
+	for (int c = 1; c < 256; c++) {
+		const char text[] = { 'A', 'A', 'A', (char)c, '\0' };
+		const char *at = strchr(alphabet, c);
+
+		assert_int_equal(base64url_decode(text, bytes, &len), at != NULL);
+		if (at)
+			assert_int_equal(bytes[2], at - alphabet);
+	}
+}
+
 static void base64url_gives_the_vectors_of_rfc_4648(void **state)
 {
 	/* section 10, without the padding */
@@ -114,6 +131,7 @@ int main(void)
 		cmocka_unit_test(sha256_takes_bytes_with_nul),
 		cmocka_unit_test(base64url_gives_the_vectors_of_rfc_4648),
 		cmocka_unit_test(base64url_decodes_what_it_encodes),
+		cmocka_unit_test(base64url_knows_its_alphabet),
 		cmocka_unit_test(base64url_refuses_every_other_spelling),
 		cmocka_unit_test(pkce_challenge_is_that_of_rfc_7636),
 	};
