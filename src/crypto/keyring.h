@@ -16,6 +16,9 @@ struct keyring;
 /* Room for a key's id, eight lower-case hexadecimal digits, and its NUL. */
 #define KEY_ID_SIZE 9
 
+/* Bytes of a derived key. */
+#define KEYRING_KEY_SIZE 32
+
 /* The key that seals and signs; all others only open and verify. */
 #define KEYRING_CURRENT 0
 
@@ -44,10 +47,10 @@ MUST_CHECK enum err keyring_find(const struct keyring *keyring, const char *id, 
 
 /*
  * HKDF-Expand of key @index with @info (a label and what else tells the derived key from all
- * others, NULs between: 1 to KEYRING_INFO_MAX bytes) into @ret_key, @len bytes, at most 8160.
+ * others, NULs between: 1 to KEYRING_INFO_MAX bytes) into @ret_key, KEYRING_KEY_SIZE bytes.
  * The caller wipes @ret_key. ERR_LIMIT: @info is empty or too long; ERR_INTERNAL: OpenSSL refused.
  */
 MUST_CHECK enum err keyring_derive(const struct keyring *keyring, size_t index, const void *info,
-				   size_t info_len, unsigned char *ret_key, size_t len);
+				   size_t info_len, unsigned char *ret_key);
 
 #endif

@@ -10,10 +10,10 @@
 enum err mac_sign(const struct keyring *keyring, size_t index, const char *label, const char *text,
 		  unsigned char *ret_mac)
 {
-	unsigned char key[SHA256_SIZE];
+	unsigned char key[KEYRING_KEY_SIZE];
 	const unsigned char *done;
 	unsigned int len = 0;
-	enum err err = keyring_derive(keyring, index, label, strlen(label), key, sizeof(key));
+	enum err err = keyring_derive(keyring, index, label, strlen(label), key);
 
 	if (err)
 		return err;

@@ -13,7 +13,6 @@
 #include "base/banned.h"
 
 #define FORMAT "v1."
-#define KEY_BYTES 32
 #define NONCE_BYTES 12
 #define TAG_BYTES 16
 #define OVERHEAD (NONCE_BYTES + TAG_BYTES)
@@ -37,14 +36,14 @@ static enum err begin(const struct keyring *keyring, size_t index, const struct 
 {
 	CLEANUP(strbuf_release) struct strbuf info = STRBUF_INIT(KEYRING_INFO_MAX);
 	EVP_CIPHER_CTX *ctx = keyring->cipher_ctx;
-	unsigned char key[KEY_BYTES];
+	unsigned char key[KEYRING_KEY_SIZE];
 	int len = 0, done;
 	enum err err;
 
 	put_place(place, &info);
 	if (!strbuf_ok(&info))
 		return ERR_LIMIT;
-	err = keyring_derive(keyring, index, info.data, info.len, key, sizeof(key));
+	err = keyring_derive(keyring, index, info.data, info.len, key);
 	if (err)
 		return err;
 	/* The nonce's length is GCM's default, 12 bytes. */
