@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Every SQL statement of src/store/ prepares against freshly migrated tables, has the parameters and
-columns that its struct db_stmt says, is allowed to the workers' role (or, where it says .for_owner,
+columns that its struct db_stmt says (where it is .binary, of types that store/db_query.c can read so), is allowed to the workers' role (or, where it says .for_owner,
 refused to it), and says so when it writes."""
 
 import ctypes
@@ -17,13 +17,15 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 import gate  # noqa: E402
 
-Statement = namedtuple("Statement", "path line name sql nparams ncols effect for_owner")
+Statement = namedtuple("Statement", "path line name sql nparams ncols effect for_owner binary")
 
 STRING = r'"(?:[^"\\]|\\.)*"'
-START = re.compile(r"\.(?:name|sql|nparams|ncols|effect|for_owner)\s*=")
+START = re.compile(r"\.(?:name|sql|nparams|ncols|effect|for_owner|binary)\s*=")
 # Statements that EXPLAIN takes; BEGIN, COMMIT, SET … have neither columns nor permissions.
 PLANNED = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|VALUES)\b", re.IGNORECASE)
 WRITING = re.compile(r"\b(?:INSERT\s+INTO|UPDATE\s+\w+\s+(?:AS\s+|\w+\s+)?SET|DELETE\s+FROM)\b", re.IGNORECASE)
+# pg_type.oid of boolean, bigint, smallint, integer, text, varchar, timestamptz
+READ_IN_BINARY = {16, 20, 21, 23, 25, 1043, 1184}
 
 
 # --- reading the sources --------------------------------------------------------------------------
@@ -109,7 +111,7 @@ def statements(path, text):
             path, gate.line_of(text, start), literal(fields.get("name", "")), literal(fields["sql"]),
             number(fields.get("nparams")), number(fields.get("ncols")), fields.get("effect", "DB_READS"),
             # "true" in the sources; the preprocessor leaves 1, perhaps in parentheses
-            (fields.get("for_owner") or "").strip("() ") in ("true", "1"),
+            *((fields.get(name) or "").strip("() ") in ("true", "1") for name in ("for_owner", "binary")),
         )
 
 
@@ -132,6 +134,7 @@ class Libpq:
             ("PQresultErrorMessage", ctypes.c_char_p, [ctypes.c_void_p]),
             ("PQnparams", ctypes.c_int, [ctypes.c_void_p]),
             ("PQnfields", ctypes.c_int, [ctypes.c_void_p]),
+            ("PQftype", ctypes.c_uint, [ctypes.c_void_p, ctypes.c_int]),
             ("PQclear", None, [ctypes.c_void_p]),
         ):
             function = getattr(self.lib, name)
@@ -152,7 +155,7 @@ class Libpq:
 
     def describe(self, name):
         return self._run(self.lib.PQdescribePrepared(self.connection, name.encode()),
-                         self.lib.PQnparams, self.lib.PQnfields)
+                         self.lib.PQnparams, lambda result: [self.lib.PQftype(result, i) for i in range(self.lib.PQnfields(result))])
 
     def execute(self, sql):
         return self._run(self.lib.PQexec(self.connection, sql.encode()))[0]
@@ -163,11 +166,14 @@ def faults_of(server, statement):
     if error:
         yield f"does not prepare: {error}"
         return
-    _, (nparams, ncols) = server.describe(statement.name)
+    _, (nparams, types) = server.describe(statement.name)
+    ncols = len(types)
     if nparams != statement.nparams:
         yield f".nparams is {statement.nparams}, the statement has {nparams}"
     if ncols != statement.ncols:
         yield f".ncols is {statement.ncols}, the statement has {ncols}"
+    if statement.binary and not READ_IN_BINARY.issuperset(types):
+        yield f"it is .binary, but has columns of the types {sorted(set(types) - READ_IN_BINARY)} (pg_type.oid)"
     writes = bool(WRITING.search(statement.sql))
     if writes and statement.effect != "DB_WRITES":
         yield f"it writes, but .effect is {statement.effect}: a lost connection would run it twice"

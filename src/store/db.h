@@ -33,6 +33,7 @@ struct db_stmt {
 	int nparams;
 	int ncols;
 	enum db_effect effect;
+	bool binary; /* its results come as PostgreSQL has them: no digits to make, none to read */
 	bool for_owner; /* of the tables, with DATABASE_ADMIN_URL: the workers may not run it */
 };
 
@@ -63,6 +64,8 @@ int db_rows(const struct db_query *query);
 const char *db_text(const struct db_query *query, int row, int col);
 int64_t db_int(const struct db_query *query, int row, int col); /* 0 for NULL */
 bool db_bool(const struct db_query *query, int row, int col);   /* false for NULL */
+/* A timestamptz of a .binary statement, or what SQL_US() made of one: microseconds since 1970. */
+int64_t db_time(const struct db_query *query, int row, int col); /* 0 for NULL */
 bool db_is_null(const struct db_query *query, int row, int col);
 
 struct db;

@@ -71,7 +71,7 @@ static bool send_prepared(struct db *db, struct batch *batch, struct db_query *q
 		add_step(batch, STEP_PREPARE, query);
 	}
 	return PQsendQueryPrepared(db->conn, stmt->name, stmt->nparams, query->values, NULL, NULL,
-				   0);
+				   stmt->binary);
 }
 
 static bool send_query(struct db *db, struct batch *batch, struct db_query *query)
@@ -80,7 +80,7 @@ static bool send_query(struct db *db, struct batch *batch, struct db_query *quer
 
 	if (db->prepares ? !send_prepared(db, batch, query)
 			 : !PQsendQueryParams(db->conn, stmt->sql, stmt->nparams, NULL,
-					      query->values, NULL, NULL, 0))
+					      query->values, NULL, NULL, stmt->binary))
 		return false;
 	query->sent = true;
 	add_step(batch, STEP_EXECUTE, query);

@@ -9,6 +9,9 @@
 
 #include "base/banned.h"
 
+/* From 1970 to 2000, from when PostgreSQL counts. */
+#define EPOCH_2000_US (INT64_C(946684800) * 1000000)
+
 void db_query_init(struct db_query *query, const struct db_stmt *stmt)
 {
 	*query = (struct db_query){ .stmt = stmt };
@@ -69,16 +72,39 @@ const char *db_text(const struct db_query *query, int row, int col)
 	return db_is_null(query, row, col) ? NULL : PQgetvalue(query->result, row, col);
 }
 
+/* Of two, four or eight bytes, the highest first. */
+static int64_t integer(const char *data, int len)
+{
+	uint64_t value = (signed char)*data < 0 ? UINT64_MAX : 0;
+
+	for (int i = 0; i < len; i++)
+		value = value << 8 | (unsigned char)data[i];
+	return (int64_t)value;
+}
+
 int64_t db_int(const struct db_query *query, int row, int col)
 {
-	const char *text = db_text(query, row, col);
+	const char *data = db_text(query, row, col);
 
-	return text ? strtoll(text, NULL, 10) : 0;
+	if (!data)
+		return 0;
+	return PQfformat(query->result, col) ? integer(data, PQgetlength(query->result, row, col))
+					     : strtoll(data, NULL, 10);
+}
+
+int64_t db_time(const struct db_query *query, int row, int col)
+{
+	int64_t value = db_int(query, row, col);
+
+	if (db_is_null(query, row, col) || !PQfformat(query->result, col))
+		return value;
+	/* 'infinity' is the largest number. */
+	return value > INT64_MAX - EPOCH_2000_US ? INT64_MAX : value + EPOCH_2000_US;
 }
 
 bool db_bool(const struct db_query *query, int row, int col)
 {
-	const char *text = db_text(query, row, col);
+	const char *data = db_text(query, row, col);
 
-	return text && *text == 't';
+	return data && *data == (PQfformat(query->result, col) ? 1 : 't');
 }

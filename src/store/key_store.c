@@ -7,7 +7,7 @@
 /* SQL reads better as it was written. */
 /* clang-format off */
 static const struct db_stmt KEY_BY_HASH = {
-	.name = "key_by_hash", .nparams = 1, .ncols = 6, .effect = DB_READS,
+	.name = "key_by_hash", .nparams = 1, .ncols = 6, .effect = DB_READS, .binary = true,
 	.sql = "SELECT id, role, branches, revoked_at IS NOT NULL, "
 	       "COALESCE(expires_at <= statement_timestamp(), false), "
 	       "COALESCE(last_used_at > statement_timestamp() - interval '1 minute', false) "

@@ -10,24 +10,23 @@
 /* SQL reads better as it was written. */
 /* clang-format off */
 #define TOKEN_COLUMNS                                                                             \
-	"t.id IS NOT NULL, t.access_token, t.token_type, t.scope, " SQL_US("t.expires_at")        \
-	", t.is_valid, t.is_revoked, t.grant_version, " SQL_US("t.refresh_began_at") ", "           \
-	SQL_US("t.refresh_retry_at") ", " SQL_US("t.provider_retry_at")                           \
-	", t.refresh_failures, t.refresh_error, t.provider_error, t.consent_version"
-#define TOKEN_NCOLS 15
+	"t.access_token, t.token_type, t.scope, t.expires_at, t.is_valid, t.is_revoked, "         \
+	"t.refresh_began_at, t.refresh_retry_at, t.provider_retry_at, t.refresh_error, "          \
+	"t.provider_error, t.consent_version"
+#define TOKEN_NCOLS 12
+
+#define TOKEN_AND_CLIENT                                                                          \
+	"SELECT " TOKEN_COLUMNS ", c.id, c.branch_id, c.redirect_uri, c.is_active, "              \
+	"statement_timestamp() FROM clients c LEFT JOIN tokens t ON t.client_id = c.id "
 
 static const struct db_stmt TOKEN_BY_BRANCH = {
-	.name = "token_by_branch", .nparams = 1, .ncols = TOKEN_NCOLS + 5, .effect = DB_READS,
-	.sql = "SELECT " TOKEN_COLUMNS ", c.id, c.branch_id, c.redirect_uri, c.is_active, "
-	       SQL_US("statement_timestamp()")
-	       " FROM clients c LEFT JOIN tokens t ON t.client_id = c.id WHERE c.branch_id = $1",
+	.name = "token_by_branch", .nparams = 1, .ncols = TOKEN_NCOLS + 5, .effect = DB_READS, .binary = true,
+	.sql = TOKEN_AND_CLIENT "WHERE c.branch_id = $1",
 };
 
 static const struct db_stmt TOKEN_BY_CLIENT = {
-	.name = "token_by_client", .nparams = 1, .ncols = TOKEN_NCOLS + 5, .effect = DB_READS,
-	.sql = "SELECT " TOKEN_COLUMNS ", c.id, c.branch_id, c.redirect_uri, c.is_active, "
-	       SQL_US("statement_timestamp()")
-	       " FROM clients c LEFT JOIN tokens t ON t.client_id = c.id WHERE c.id = $1",
+	.name = "token_by_client", .nparams = 1, .ncols = TOKEN_NCOLS + 5, .effect = DB_READS, .binary = true,
+	.sql = TOKEN_AND_CLIENT "WHERE c.id = $1",
 };
 
 static const struct db_stmt LOCK_SETTINGS = {
@@ -42,20 +41,22 @@ static const struct db_stmt LOCK_SETTINGS = {
 	       "set_config('tcp_keepalives_count', '3', true), set_config('tcp_user_timeout', '15000', true)",
 };
 
+#define LOCKED_COLUMNS TOKEN_COLUMNS ", t.grant_version, t.refresh_failures, t.refresh_token"
+#define LOCKED_NCOLS (TOKEN_NCOLS + 3)
+
 static const struct db_stmt TOKEN_LOCK = {
-	.name = "token_lock", .nparams = 1, .ncols = TOKEN_NCOLS + 1, .effect = DB_WRITES,
-	.sql = "SELECT " TOKEN_COLUMNS ", t.refresh_token FROM tokens t WHERE t.client_id = $1 FOR UPDATE",
+	.name = "token_lock", .nparams = 1, .ncols = LOCKED_NCOLS, .effect = DB_WRITES, .binary = true,
+	.sql = "SELECT " LOCKED_COLUMNS " FROM tokens t WHERE t.client_id = $1 FOR UPDATE",
 };
 
 static const struct db_stmt TOKEN_LOCK_NOWAIT = {
-	.name = "token_lock_nowait", .nparams = 1, .ncols = TOKEN_NCOLS + 1, .effect = DB_WRITES,
-	.sql = "SELECT " TOKEN_COLUMNS
-	       ", t.refresh_token FROM tokens t WHERE t.client_id = $1 FOR UPDATE NOWAIT",
+	.name = "token_lock_nowait", .nparams = 1, .ncols = LOCKED_NCOLS, .effect = DB_WRITES, .binary = true,
+	.sql = "SELECT " LOCKED_COLUMNS " FROM tokens t WHERE t.client_id = $1 FOR UPDATE NOWAIT",
 };
 
 static const struct db_stmt TOKEN_CLAIM = {
-	.name = "token_claim", .nparams = 1, .ncols = TOKEN_NCOLS + 3, .effect = DB_WRITES,
-	.sql = "SELECT " TOKEN_COLUMNS ", t.refresh_token, t.client_id, " SQL_US("t.refresh_due_at")
+	.name = "token_claim", .nparams = 1, .ncols = LOCKED_NCOLS + 2, .effect = DB_WRITES, .binary = true,
+	.sql = "SELECT " LOCKED_COLUMNS ", t.client_id, t.refresh_due_at"
 	       " FROM tokens t WHERE t.refresh_due_at >= " SQL_TIME("$1")
 	       " AND t.refresh_due_at <= statement_timestamp() ORDER BY t.refresh_due_at LIMIT 1 "
 	       "FOR UPDATE OF t SKIP LOCKED",
@@ -179,21 +180,19 @@ void token_by_client_query(struct db_query *query, int64_t client_id)
 static void token_columns(const struct db_query *query, int row, struct token_row *ret_row)
 {
 	*ret_row = (struct token_row){
-		.exists = db_bool(query, row, 0),
-		.access_token = db_text(query, row, 1),
-		.token_type = db_text(query, row, 2),
-		.scope = db_text(query, row, 3),
-		.expires_at_us = db_int(query, row, 4),
-		.is_valid = db_bool(query, row, 5),
-		.is_revoked = db_bool(query, row, 6),
-		.grant_version = db_int(query, row, 7),
-		.refresh_began_at_us = db_int(query, row, 8),
-		.refresh_retry_at_us = db_int(query, row, 9),
-		.provider_retry_at_us = db_int(query, row, 10),
-		.refresh_failures = (int)db_int(query, row, 11),
-		.refresh_error = db_text(query, row, 12),
-		.provider_error = db_text(query, row, 13),
-		.consent_version = db_int(query, row, 14),
+		.exists = !db_is_null(query, row, 0),
+		.access_token = db_text(query, row, 0),
+		.token_type = db_text(query, row, 1),
+		.scope = db_text(query, row, 2),
+		.expires_at_us = db_time(query, row, 3),
+		.is_valid = db_bool(query, row, 4),
+		.is_revoked = db_bool(query, row, 5),
+		.refresh_began_at_us = db_time(query, row, 6),
+		.refresh_retry_at_us = db_time(query, row, 7),
+		.provider_retry_at_us = db_time(query, row, 8),
+		.refresh_error = db_text(query, row, 9),
+		.provider_error = db_text(query, row, 10),
+		.consent_version = db_int(query, row, 11),
 	};
 }
 
@@ -204,7 +203,7 @@ void token_row(const struct db_query *query, int row, struct token_row *ret_row)
 	ret_row->branch_id = db_text(query, row, TOKEN_NCOLS + 1);
 	ret_row->redirect_uri = db_text(query, row, TOKEN_NCOLS + 2);
 	ret_row->is_active = db_bool(query, row, TOKEN_NCOLS + 3);
-	ret_row->now_us = db_int(query, row, TOKEN_NCOLS + 4);
+	ret_row->now_us = db_time(query, row, TOKEN_NCOLS + 4);
 }
 
 static void settings_query(struct db_query *query, int wait_ms, int idle_ms)
@@ -221,7 +220,9 @@ static void locked_row(struct token_lock *lock, int64_t client_id)
 
 	if (db_rows(&lock->token)) {
 		token_columns(&lock->token, 0, row);
-		row->refresh_token = db_text(&lock->token, 0, TOKEN_NCOLS);
+		row->grant_version = db_int(&lock->token, 0, TOKEN_NCOLS);
+		row->refresh_failures = (int)db_int(&lock->token, 0, TOKEN_NCOLS + 1);
+		row->refresh_token = db_text(&lock->token, 0, TOKEN_NCOLS + 2);
 	}
 	row->client_id = client_id;
 	row->branch_id = db_text(&lock->client, 0, 0);
@@ -285,8 +286,8 @@ enum err token_claim(struct db *db, int64_t from_us, int idle_ms, struct token_l
 	if (!err && !db_rows(&lock->token))
 		err = ERR_DB_NO_ROW;
 	if (!err) {
-		client_id = db_int(&lock->token, 0, TOKEN_NCOLS + 1);
-		lock->due_at_us = db_int(&lock->token, 0, TOKEN_NCOLS + 2);
+		client_id = db_int(&lock->token, 0, LOCKED_NCOLS);
+		lock->due_at_us = db_time(&lock->token, 0, LOCKED_NCOLS + 1);
 		db_query_int(client, client_id);
 		err = db_exec_atomic(db, &client, 1, clock_monotonic_ms() + DB_CALL_MS);
 	}

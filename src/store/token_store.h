@@ -25,16 +25,16 @@ struct token_row {
 	int64_t expires_at_us;
 	bool is_valid;
 	bool is_revoked;
-	int64_t grant_version;
 	int64_t refresh_began_at_us;  /* when the last attempt to refresh began; 0: never */
 	int64_t refresh_retry_at_us;  /* own backoff; 0: none */
 	int64_t provider_retry_at_us; /* the provider's Retry-After; 0: none */
-	int refresh_failures;         /* in a row */
 	const char *refresh_error;    /* a code of base/err.c; NULL: the last attempt was good */
 	const char *provider_error;   /* the provider's own code; NULL: none */
 	int64_t consent_version;      /* how many consents there were; 0 without a row */
 
 	/* Of a locked row only. */
+	int64_t grant_version;
+	int refresh_failures; /* in a row */
 	const char *refresh_token;
 	const char *oauth_client_id;
 	const char *oauth_client_secret;

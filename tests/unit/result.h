@@ -39,18 +39,15 @@ static inline void query_set_rows(struct db_query *query, int ncols, int nrows,
 
 /* The columns of token_by_branch_query() and token_by_client_query(). */
 enum token_column {
-	TC_EXISTS,
 	TC_ACCESS_TOKEN,
 	TC_TOKEN_TYPE,
 	TC_SCOPE,
 	TC_EXPIRES_AT,
 	TC_IS_VALID,
 	TC_IS_REVOKED,
-	TC_GRANT_VERSION,
 	TC_REFRESH_BEGAN_AT,
 	TC_REFRESH_RETRY_AT,
 	TC_PROVIDER_RETRY_AT,
-	TC_REFRESH_FAILURES,
 	TC_REFRESH_ERROR,
 	TC_PROVIDER_ERROR,
 	TC_CONSENT_VERSION,
@@ -77,11 +74,9 @@ static inline struct keyring *test_keyring(void)
 /* One row: a good token at 1,000 s that expires at 4,600 s. */
 #define TOKEN_ROW_GOOD                                                                             \
 	{                                                                                          \
-		[TC_EXISTS] = "t", [TC_ACCESS_TOKEN] = SEALED_ACCESS_1,                            \
-		[TC_TOKEN_TYPE] = "Bearer", [TC_SCOPE] = "scope-1",                                \
-		[TC_EXPIRES_AT] = "4600000000", [TC_IS_VALID] = "t", [TC_IS_REVOKED] = "f",        \
-		[TC_GRANT_VERSION] = "3", [TC_REFRESH_FAILURES] = "0", [TC_ID] = "7",              \
-		[TC_BRANCH_ID] = "branch-1",                                                       \
+		[TC_ACCESS_TOKEN] = SEALED_ACCESS_1, [TC_TOKEN_TYPE] = "Bearer",                   \
+		[TC_SCOPE] = "scope-1", [TC_EXPIRES_AT] = "4600000000", [TC_IS_VALID] = "t",       \
+		[TC_IS_REVOKED] = "f", [TC_ID] = "7", [TC_BRANCH_ID] = "branch-1",                 \
 		[TC_REDIRECT_URI] = "https://tokens.example.com/auth/callback",                    \
 		[TC_IS_ACTIVE] = "t", [TC_NOW] = "1000000000",                                     \
 	}

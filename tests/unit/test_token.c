@@ -295,7 +295,7 @@ static const struct {
 } get_rows[] = {
 	{ "as it is", TC_SCOPE, "s", ERR_OK, true },
 	{ "inactive", TC_IS_ACTIVE, "f", ERR_CLIENT_INACTIVE, false },
-	{ "never connected", TC_EXISTS, "f", ERR_AUTHORIZATION_REQUIRED, false },
+	{ "never connected", TC_ACCESS_TOKEN, NULL, ERR_AUTHORIZATION_REQUIRED, false },
 	{ "dead", TC_IS_VALID, "f", ERR_REAUTHORIZATION_REQUIRED, false },
 	{ "in the buffer", TC_EXPIRES_AT, "1299000000", ERR_AGAIN, true },
 	{ "expired", TC_EXPIRES_AT, "1000000000", ERR_AGAIN, false },
