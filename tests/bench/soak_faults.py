@@ -9,10 +9,9 @@ import threading
 import time
 import traceback
 from collections import Counter
-from pathlib import Path
 
 import psycopg2
-from support import processes, trouble
+from support import privileged, processes, trouble
 
 TTLS_S = (4, 8, 30)  # of access tokens: what the refreshers cannot keep up with, and what they can
 PAUSE_S = 1.0
@@ -38,14 +37,11 @@ REVOCATION_FAULTS = [fault for fault in PROVIDER_FAULTS if fault["kind"] in ("dr
 
 def ports_to(pid, port):
     """The process' own ports of its connections to this port of 127.0.0.1."""
-    inodes = set()
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            inodes.add(os.readlink(link))
+    opened = set(privileged.descriptors(pid))
     found = []
-    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+    for line in privileged.read(f"/proc/{pid}/net/tcp").decode().splitlines()[1:]:
         fields = line.split()
-        if f"socket:[{fields[9]}]" in inodes and int(fields[2].rpartition(":")[2], 16) == port:
+        if f"socket:[{fields[9]}]" in opened and int(fields[2].rpartition(":")[2], 16) == port:
             found.append(int(fields[1].rpartition(":")[2], 16))
     return found
 

@@ -1,11 +1,10 @@
 """What a service holds while nobody calls it: memory, descriptors, connections to its database; and what it wrote."""
 
-import os
 import re
 from collections import namedtuple
 from pathlib import Path
 
-from support import trouble
+from support import privileged, trouble
 from support.answers import all_workers
 from support.processes import memory_of, wait_until
 
@@ -30,8 +29,8 @@ def descriptors_of(pid, socket_dir):
         if len(fields) > 7:
             bound[f"socket:[{fields[6]}]"] = (fields[7], fields[3])
     number = 0
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        path, flags = bound.get(os.readlink(link), ("", ""))
+    for target in privileged.descriptors(pid):
+        path, flags = bound.get(target, ("", ""))
         is_listener = flags == "00010000"
         if is_listener or not path.startswith(str(socket_dir)):
             number += 1

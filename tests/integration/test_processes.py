@@ -160,7 +160,7 @@ def test_stopping_lets_requests_finish(make_service, provider, number):
     answer = reply.result()
     assert answer.status_code == 200, answer.text
     assert service.wait_exit() == 0
-    assert not processes.processes_of_instance(service.instance)
+    assert not processes.processes_of_instance(service.instance, service.socket_dir)
     assert list(service.socket_dir.iterdir()) == []
     assert token_row(service, client, "access_token") == (answer.json()["access_token"],)
     assert provider.works(answer.json()["access_token"])
@@ -201,7 +201,7 @@ def test_killed_master_takes_its_workers_along(service, provider):
     service.expected_exit = None
     service.terminate(signal.SIGKILL)
     assert service.wait_exit() == -signal.SIGKILL
-    wait_until(lambda: not processes.processes_of_instance(service.instance), what="the workers are gone")
+    wait_until(lambda: not processes.processes_of_instance(service.instance, service.socket_dir), what="the workers are gone")
     assert sorted(path.name for path in service.socket_dir.iterdir()) == ["database.sock", "exchange.sock"]
     assert service.get(path_of(client)).status_code == 503
     service.start_master()

@@ -11,7 +11,7 @@ import httpx
 import psycopg2
 import pytest
 
-from support import processes
+from support import privileged, processes
 from support.flow import unique
 from support.postgres import TEMPLATE
 from support.processes import INSTANCE, ROOT, wait_until
@@ -510,8 +510,8 @@ def test_helpers_of_a_run_do_not_inherit_its_secrets(run, make_database, private
     running.wait_until_ready(port)
     seen = set()
     for pid in set(running.processes()) - {running.process.pid}:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/environ", "rb") as file:
-            environment = file.read()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            environment = privileged.read(f"/proc/{pid}/environ")
             assert b"hunter2" not in environment, command_of(pid)
             seen.add(processes.name_of(pid))
     assert {"nginx", "node", "token-service"} <= seen

@@ -1,9 +1,8 @@
 """System calls of a read, counted with strace while the load goes on."""
 
 import contextlib
-import signal
 
-from support import processes
+from support import privileged, processes
 
 from . import load
 from .programs import Failed
@@ -12,7 +11,7 @@ from .programs import Failed
 @contextlib.contextmanager
 def _traced(pids, path):
     """Every system call of these processes is in the summary at path, once the block has ended."""
-    command = ["strace", "-f", "-c", "-U", "calls,name", "-o", path]
+    command = [*privileged.as_root(), "strace", "-f", "-c", "-U", "calls,name", "-o", path]
     for pid in pids:
         command += ["-p", pid]
     log = path.with_suffix(".log")
@@ -22,7 +21,8 @@ def _traced(pids, path):
         processes.wait_until(lambda: _attached(tracer, log) == len(pids), 20, "strace is attached")
         yield
     finally:
-        processes.stop(tracer, signal.SIGINT, 20)
+        privileged.interrupt(tracer)
+        tracer.wait(processes.seconds(20))
 
 
 def _attached(tracer, log):

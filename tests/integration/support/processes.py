@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import privileged
+
 ROOT = Path(__file__).resolve().parents[3]
 # How much slower than usual the program is, under valgrind for instance.
 TIME_FACTOR = float(os.environ.get("TOKEN_SERVICE_TIME_FACTOR") or 1)
@@ -153,7 +155,7 @@ def name_of(pid):
 
 def memory_of(pid):
     """The proportional set size, bytes: what processes share is divided among them."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    text = privileged.read(f"/proc/{pid}/smaps_rollup").decode()
     return int(re.search(r"^Pss: +(\d+) kB$", text, re.M)[1]) * 1024
 
 
