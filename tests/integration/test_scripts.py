@@ -207,6 +207,33 @@ def test_workers_role_may_only_read_and_write_rows(database):
     ) == []
 
 
+# --- build ------------------------------------------------------------------------------------------
+
+
+def test_build_configures_again_once_the_unit_tests_can_be_built(tmp_path):
+    """scripts/run before scripts/test: what the latter installs counts in the directory that the former has configured."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "make").write_text("#!/bin/sh\nexit 0\n")
+    without = programs / "pkg-config"
+    without.write_text('#!/bin/sh\ncase " $* " in *" cmocka"*) exit 1 ;; esac\nexec /usr/bin/pkg-config "$@"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    directory = ROOT / "build" / unique("configured")
+
+    def build():
+        done = script("build", "--dir", directory, "--tests", PATH=f"{programs}:{os.environ['PATH']}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return "configure in" in done.stdout
+
+    try:
+        assert build() and not build()
+        without.unlink()
+        assert build() and not build()
+    finally:
+        processes.remove_directory(directory)
+
+
 # --- run --------------------------------------------------------------------------------------------
 
 STEPS = ["building", "starting the stand-in provider", "creating a PostgreSQL cluster", "starting PostgreSQL", "migrating",
