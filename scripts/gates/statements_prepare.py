@@ -20,7 +20,7 @@ import gate  # noqa: E402
 Statement = namedtuple("Statement", "path line name sql nparams ncols effect for_owner binary")
 
 STRING = r'"(?:[^"\\]|\\.)*"'
-START = re.compile(r"\.(?:name|sql|nparams|ncols|effect|for_owner|binary)\s*=")
+START = re.compile(r"\.(?:name|sql|nparams|ncols|effect|for_owner|binary|of_many)\s*=")
 # Statements that EXPLAIN takes; BEGIN, COMMIT, SET … have neither columns nor permissions.
 PLANNED = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|VALUES)\b", re.IGNORECASE)
 WRITING = re.compile(r"\b(?:INSERT\s+INTO|UPDATE\s+\w+\s+(?:AS\s+|\w+\s+)?SET|DELETE\s+FROM)\b", re.IGNORECASE)

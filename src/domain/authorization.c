@@ -34,7 +34,7 @@ static enum err consume_state(const struct domain *domain, const struct login_ca
 	const char *hashes[2] = { NULL, NULL };
 	enum err err;
 
-	query->result = NULL;
+	db_query_init(query, NULL);
 	if (!nonce_is_one(callback->state))
 		return ERR_INVALID_STATE;
 	err = nonce_hash(callback->state, state_hash);

@@ -74,7 +74,7 @@ static enum err attempt(const struct domain *domain, int64_t id, bool *ret_revok
 	enum err err, db_err;
 
 	*ret_revoked = false;
-	query.result = NULL;
+	db_query_init(&query, NULL);
 	/* An endpoint that is known to hang is not asked; what is queued stays. */
 	err = google_admit_revocation(domain->google);
 	if (err)

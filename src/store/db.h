@@ -34,6 +34,9 @@ struct db_stmt {
 	int ncols;
 	enum db_effect effect;
 	bool binary; /* its results come as PostgreSQL has them: no digits to make, none to read */
+	/* The same for many values of its one parameter: of a JSON array of them it gives at most one
+	 * row each, with the value's place in the array, from 1, as its last column. NULL: there is none. */
+	const struct db_stmt *of_many;
 	bool for_owner; /* of the tables, with DATABASE_ADMIN_URL: the workers may not run it */
 };
 
@@ -46,9 +49,11 @@ struct db_query {
 	char numbers[DB_PARAMS_MAX][24];
 
 	enum err err;
-	char sqlstate[6]; /* of the error; "" when it was none of PostgreSQL's */
-	void *result;     /* PGresult */
-	bool sent;        /* it reached the connection: a write may have happened */
+	char sqlstate[6];       /* of the error; "" when it was none of PostgreSQL's */
+	void *result;           /* PGresult */
+	struct db_share *share; /* whose result it is; NULL: its own */
+	int first_row, rows;    /* of a shared result: which are this query's */
+	bool sent;              /* it reached the connection: a write may have happened */
 };
 
 void db_query_init(struct db_query *query, const struct db_stmt *stmt);
@@ -110,8 +115,8 @@ void db_clear_failure(struct db *db);
 const char *db_last_error(const struct db *db);
 
 /*
- * Runs @count independent queries (at most DB_BATCH_MAX) in one round trip and sets each one's
- * err: ERR_OK; what db_on_connect()'s function said; ERR_DATABASE_UNAVAILABLE: no answer by @deadline_ms (monotonic) or no
+ * Runs @count independent queries (at most DB_BATCH_MAX) in one round trip, many of one statement
+ * as one of its .of_many, and sets each one's err: ERR_OK; what db_on_connect()'s function said; ERR_DATABASE_UNAVAILABLE: no answer by @deadline_ms (monotonic) or no
  * connection; ERR_DB_CONFLICT, ERR_DB_LOCKED; ERR_DB_NO_ROW: a foreign key met no row;
  * ERR_INTERNAL: the statement failed, see sqlstate.
  */

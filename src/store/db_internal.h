@@ -1,11 +1,13 @@
 /*
- * What db.c (the connection) and db_pipeline.c (batches over it) share.
+ * What db.c (the connection), db_pipeline.c (batches over it), db_gather.c (many queries as one) and
+ * db_query.c (one of them) share.
  */
 #ifndef STORE_DB_INTERNAL_H
 #define STORE_DB_INTERNAL_H
 
 #include <libpq-fe.h>
 
+#include "base/strbuf.h"
 #include "store/db.h"
 
 #define DB_PREPARED_MAX 64
@@ -30,6 +32,29 @@ struct db {
 	char last_error[256];
 	char failure[256]; /* the first statement that failed since it was cleared */
 };
+
+/* A result of which several queries have a part; the last one that is released frees it. */
+struct db_share {
+	PGresult *result;
+	size_t users;
+};
+
+/* Queries of one statement, and the one that is asked in their place. */
+struct db_gathering {
+	struct db_query query;
+	struct db_query *members[DB_BATCH_MAX];
+	size_t count; /* of them; 0: each is asked by itself */
+	struct strbuf values;
+};
+
+/* Looks for queries that can be asked as one. @ret_queries, with room for @count, are those to ask
+ * now; returns how many. db_gathering_release() once they were. */
+size_t db_gather(struct db_gathering *gathering, struct db_query **queries, size_t count,
+		 struct db_query **ret_queries);
+/* Gives every member its part of the answer. false: the statement failed, each is to be asked by
+ * itself. */
+MUST_CHECK bool db_spread(struct db_gathering *gathering);
+void db_gathering_release(struct db_gathering *gathering);
 
 /* Waits until the socket is ready for @events (poll's) or @deadline_ms. */
 MUST_CHECK enum err db_wait(struct db *db, short events, int64_t deadline_ms);

@@ -275,7 +275,7 @@ static void give_up_writes(struct db_query **queries, size_t count)
 	}
 }
 
-void db_run(struct db *db, struct db_query **queries, size_t count, int64_t deadline_ms)
+static void run_each(struct db *db, struct db_query **queries, size_t count, int64_t deadline_ms)
 {
 	bool lost_before = false;
 	enum err err = ERR_DATABASE_UNAVAILABLE;
@@ -300,6 +300,20 @@ void db_run(struct db *db, struct db_query **queries, size_t count, int64_t dead
 		if (queries[i]->err == PENDING)
 			queries[i]->err = err;
 	}
+}
+
+void db_run(struct db *db, struct db_query **queries, size_t count, int64_t deadline_ms)
+{
+	struct db_gathering gathering;
+	struct db_query *asked[DB_BATCH_MAX];
+	size_t nasked = db_gather(&gathering, queries, count, asked);
+
+	run_each(db, asked, nasked, deadline_ms);
+	if (!db_spread(&gathering)) {
+		db_clear_failure(db);
+		run_each(db, gathering.members, gathering.count, deadline_ms);
+	}
+	db_gathering_release(&gathering);
 }
 
 enum err db_exec(struct db *db, struct db_query *query, int64_t deadline_ms)

@@ -5,7 +5,7 @@
 
 #include <libpq-fe.h>
 
-#include "store/db.h"
+#include "store/db_internal.h"
 
 #include "base/banned.h"
 
@@ -19,8 +19,15 @@ void db_query_init(struct db_query *query, const struct db_stmt *stmt)
 
 void db_query_release(struct db_query *query)
 {
-	PQclear(query->result);
+	if (!query->share)
+		PQclear(query->result);
+	else if (!--query->share->users) {
+		PQclear(query->share->result);
+		free(query->share);
+	}
 	query->result = NULL;
+	query->share = NULL;
+	query->first_row = 0;
 }
 
 static int next_param(struct db_query *query)
@@ -59,17 +66,18 @@ void db_query_bool(struct db_query *query, bool value)
 
 int db_rows(const struct db_query *query)
 {
-	return PQntuples(query->result);
+	return query->share ? query->rows : PQntuples(query->result);
 }
 
 bool db_is_null(const struct db_query *query, int row, int col)
 {
-	return PQgetisnull(query->result, row, col);
+	return PQgetisnull(query->result, query->first_row + row, col);
 }
 
 const char *db_text(const struct db_query *query, int row, int col)
 {
-	return db_is_null(query, row, col) ? NULL : PQgetvalue(query->result, row, col);
+	return db_is_null(query, row, col) ? NULL
+					   : PQgetvalue(query->result, query->first_row + row, col);
 }
 
 /* Of two, four or eight bytes, the highest first. */
@@ -88,8 +96,9 @@ int64_t db_int(const struct db_query *query, int row, int col)
 
 	if (!data)
 		return 0;
-	return PQfformat(query->result, col) ? integer(data, PQgetlength(query->result, row, col))
-					     : strtoll(data, NULL, 10);
+	return PQfformat(query->result, col)
+		       ? integer(data, PQgetlength(query->result, query->first_row + row, col))
+		       : strtoll(data, NULL, 10);
 }
 
 int64_t db_time(const struct db_query *query, int row, int col)

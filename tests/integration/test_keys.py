@@ -356,7 +356,8 @@ def test_strangers_cost_the_database_nothing_or_one_look(make_proxy, make_servic
 
 
 def test_calls_that_come_together_share_the_question_about_their_key(make_proxy, make_service, provider, database):
-    """A key is asked for once in a round of requests, however many bring it."""
+    """A key is asked for once in a round of requests, however many bring it; and what they read is one statement,
+    from six of them on."""
     proxy = make_proxy()
     service = counted(proxy, make_service, database, REQUIRED)
     with acting(service, keys.create(database, "admin")):
@@ -372,7 +373,7 @@ def test_calls_that_come_together_share_the_question_about_their_key(make_proxy,
         assert {each.result(60).status_code for each in calls} == {200}
     asked = proxy.since(before)
     assert asked["syncs"] < 40
-    assert asked["executes"] == 40 + asked["syncs"]
+    assert 2 * asked["syncs"] <= asked["executes"] <= min(6 * asked["syncs"], 40)
 
 
 def count_updates(database):

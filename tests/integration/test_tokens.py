@@ -2,11 +2,13 @@
 
 import datetime
 import time
+import urllib.parse
 
 import pytest
 
 from support.flow import connect, connect_fast, expire, register, token_row
 from support.processes import seconds, wait_until
+from support.trouble import frozen
 
 PROVIDER_DOWN = {"kind": "status", "status": 503, "body": "", "times": None}
 
@@ -132,6 +134,33 @@ def test_branch_ids_are_percent_decoded(service, provider, branch_id):
     path = "".join(f"%{byte:02X}" for byte in branch_id.encode())
     assert answered(service.get(f"/tokens/{path}"))["access_token"] == grant["access_token"]
     assert answered(service.get(f"/tokens/{path}"))["branch_id"] == branch_id
+
+
+def test_reads_at_once_get_each_its_own_answer(make_service, provider):
+    """What is ready at once is asked of the database as one: whatever their names are, whoever else is asked for, and
+    however often; one that is not there, not connected or inactive is told so, and only that one."""
+    service = make_service({"DATABASE_WORKERS": "1", "REFRESHERS": "0"})
+    names = ["plain", 'quo"te', "back\\slash", "ä-日本", "[1]", "{a,b}", "null"]
+    clients = {name: register(service, provider, branch_id=name) for name in [*names, "unconnected", "inactive"]}
+    wanted = {name: connect_fast(service, provider, clients[name])["access_token"] for name in [*names, "inactive"]}
+    service.database.execute("UPDATE clients SET is_active = false WHERE branch_id = 'inactive'")
+    wanted.update({"unconnected": "authorization_required", "inactive": "client_inactive",
+                   "absent": "branch_not_found", "ctrl\x01": "branch_not_found"})
+    asked = [*wanted, *names]
+
+    def are_asked_as_one():
+        with frozen(service):
+            calls = [service.start("GET", "/tokens/" + urllib.parse.quote(name, safe="")) for name in asked]
+            time.sleep(0.1)  # they are on their way; if not all of them are, there is another time
+        for name, response in zip(asked, results(calls)):
+            body = response.json()
+            assert body.get("access_token", body.get("error")) == wanted[name], f"{name}: {response.text}"
+            assert body.get("branch_id", name) == name
+        return service.database.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                                    " AND query LIKE '%WITH ORDINALITY%' AND usename = 'token_service_worker'") > (0,)
+
+    wait_until(are_asked_as_one, what="they are asked of the database as one")
+    assert provider.log() == []
 
 
 # --- expired --------------------------------------------------------------------------------------
