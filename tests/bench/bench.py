@@ -26,7 +26,8 @@ return         (d) nginx alone: return 200
 
 throughput     GET /tokens/{branch} of random branches as fast as it goes (wrk)
 latency        the same at half of what each one's throughput was, from when each request was due
-               (tests/bench/pace.c); measures throughput first
+               (tests/bench/pace.c), and ours at the rate at which (a) had its own; measures throughput
+               first
 size           throughput over many branches against few
 hung           p99 with a provider that hangs and 100 expired branches asked for all the while
 refresh        refreshes per refresher with a provider of 100 ms, and their CPU

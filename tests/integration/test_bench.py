@@ -50,6 +50,9 @@ def test_smallest_run_measures_everything(tmp_path):
     for table, field in (("throughput", "median"), ("latency", "p99_us")):
         assert set(result["contest"][table]) == CONTESTANTS
         assert all(row[field] > 0 and not row["errors"] for row in result["contest"][table].values())
+    at_rate_of_a = result["contest"]["latency_at_rate_of_a"]["token-service"]
+    assert at_rate_of_a["rate"] == result["contest"]["latency"]["fastapi"]["rate"] and at_rate_of_a["p99_us"] > 0
+    assert "token-service at the rate of (a)" in done.stdout
     assert result["refresh"]["cpu_ms"] > 0
     assert result["hung"]["hung"]["rounds"][0]["expired_were_told"].keys() == {"503"}
     assert len(result["targets"]) == 13

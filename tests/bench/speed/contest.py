@@ -5,6 +5,7 @@ import statistics
 from . import load, peers, rows
 
 WARM_UP_S = 1
+OURS, ORIGINAL = "token-service", "fastapi"
 
 
 def median(values):
@@ -62,13 +63,16 @@ def _forget_logs(contestant):
 
 
 def hold(contestants, options, say):
-    """Throughput, and latency at half of each one's own maximum."""
+    """Throughput, latency at half of each one's own maximum, and the service's at the rate at which (a) had its own."""
     result = {}
     if "throughput" in options.measure or "latency" in options.measure:
         result["throughput"] = throughput(contestants, options, say)
     if "latency" in options.measure:
         rates = {name: seen["median"] / 2 for name, seen in result["throughput"].items()}
         result["latency"] = latency(contestants, rates, options, say)
+        if {OURS, ORIGINAL} <= set(rates):
+            ours = [each for each in contestants if each.name == OURS]
+            result["latency_at_rate_of_a"] = latency(ours, {OURS: rates[ORIGINAL]}, options, say)
     return result
 
 

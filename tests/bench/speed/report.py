@@ -81,7 +81,17 @@ def _contest_lines(contest):
         for name, row in table.items():
             yield (f"  {titles[name]:56}{row['rate']:9,.0f}{row['p50_us'] / 1000:9.2f}{row['p99_us'] / 1000:9.2f}"
                    f"{_of_ours(table, name, 'p99_us'):>10}")
+        yield from _same_rate_lines(contest)
         yield ""
+
+
+def _same_rate_lines(contest):
+    """What users of (a) would see if they changed nothing but the service."""
+    if "latency_at_rate_of_a" in contest:
+        ours, a = contest["latency_at_rate_of_a"]["token-service"], contest["latency"]["fastapi"]
+        ratio = f"{ours['p99_us'] / a['p99_us']:.3g} ×" if a["p99_us"] else ""
+        yield (f"  {'token-service at the rate of (a), against (a)':56}{ours['rate']:9,.0f}{ours['p50_us'] / 1000:9.2f}"
+               f"{ours['p99_us'] / 1000:9.2f}{ratio:>10}")
 
 
 def _other_lines(result):
