@@ -11,7 +11,7 @@ LIMIT = 800
 
 
 def sizes(root):
-    for folder in ("src", "tests/unit", "tests/fuzz", "tests/bench", "tests/integration", "scripts"):
+    for folder in ("src", "tests/unit", "tests/fuzz", "tests/bench", "tests/ha", "tests/integration", "scripts"):
         for path in gate.files(root, folder, ".c", ".h", ".py"):
             yield path.relative_to(root), len(gate.read(path).splitlines())
 
