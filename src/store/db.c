@@ -13,7 +13,7 @@
 #include "base/banned.h"
 
 #define BACKOFF_MIN_MS 250
-#define BACKOFF_MAX_MS 2000
+#define BACKOFF_MAX_MS 1000
 /* For a connection to a server that was silent: with the round that noticed it, a caller who
  * waited for that round is still told in less than two such rounds. */
 #define CONNECT_AGAIN_MS 800
