@@ -51,9 +51,9 @@ def query(url):
 class Browser:
     """Keeps cookies and follows the person's clicks. Several logins of one Browser are tabs of it."""
 
-    def __init__(self, service, headers=None):
+    def __init__(self, service, headers=None, verify=True):
         self.http = httpx.Client(
-            base_url=service.url, follow_redirects=False, trust_env=False,
+            base_url=service.url, follow_redirects=False, trust_env=False, verify=verify,
             timeout=processes.seconds(60), headers={"Accept": "application/json", **(headers or {})},
         )
 

@@ -43,17 +43,31 @@ class Nginx:
             processes.give_to_other_user(self.run_dir)
         self.error_log = directory / "nginx-error.log"
         self.config = directory / "nginx.conf"
+        self._under, self._as_user = under, as_user
         for attempt in range(5):
             self.port = processes.free_port()
             self._render(socket_dir, options)
-            with open(self.error_log, "ab") as log:
-                self.process = processes.start(
-                    [*under, NGINX, "-p", self.run_dir, "-c", self.config, "-e", "stderr", "-g", "daemon off;"],
-                    env=processes.plain_environment(), stdout=log, stderr=log, as_user=as_user,
-                )
-            if wait_until(self._serves_or_ended, 20, "nginx serves") == "serves":
+            if self.start():
                 return
         raise AssertionError(f"nginx did not start: {self.error_log.read_text()}")
+
+    def start(self):
+        """Also again, after stop(): at the same port. True when it serves."""
+        with open(self.error_log, "ab") as log:
+            self.process = processes.start(
+                [*self._under, NGINX, "-p", self.run_dir, "-c", self.config, "-e", "stderr", "-g", "daemon off;"],
+                env=processes.plain_environment(), stdout=log, stderr=log, as_user=self._as_user,
+            )
+        return wait_until(self._serves_or_ended, 20, "nginx serves") == "serves"
+
+    def kill(self):
+        """As when its machine is gone."""
+        workers = processes.children_of(self.process.pid)
+        self.process.kill()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        (self.run_dir / "nginx.pid").unlink(missing_ok=True)
 
     def _render(self, socket_dir, options):
         words = []
@@ -109,7 +123,7 @@ class Service:
         try:
             self.start_master()
             if wait:
-                wait_until(self._has_sockets, 30, "the service opens its sockets")
+                self.wait_for_sockets()
             if nginx:
                 self.start_nginx(rate_limit, nginx_options or {})
             if nginx and wait:
@@ -166,6 +180,9 @@ class Service:
             event_hooks={"response": [self.document]},
         )
         self._executor = concurrent.futures.ThreadPoolExecutor(CALLS_AT_ONCE)
+
+    def wait_for_sockets(self):
+        wait_until(self._has_sockets, 30, "the service opens its sockets")
 
     def _has_sockets(self):
         assert self.process.poll() is None, f"the service ended: {self.stderr()}"
