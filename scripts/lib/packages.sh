@@ -37,8 +37,10 @@ clang-format
 clang-tidy
 debootstrap
 docker-compose docker-compose
+etcd-server
 faketime
 gnuplot-nox
+haproxy
 iproute2 ip
 jq
 libclang-rt-14-dev
@@ -46,6 +48,7 @@ libcmocka-dev
 logrotate
 mandoc
 openssl
+patroni
 pgbouncer
 podman
 prometheus prometheus

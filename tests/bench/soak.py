@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
-from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
@@ -22,7 +21,6 @@ import soak_oracle as oracle_of  # noqa: E402
 from soak_faults import Faults  # noqa: E402
 from soak_traffic import Places, callers  # noqa: E402
 from support import processes  # noqa: E402
-from support.hosts import two_hosts  # noqa: E402
 from support.postgres import Cluster  # noqa: E402
 from support.processes import wait_until  # noqa: E402
 from support.provider import Provider  # noqa: E402
@@ -42,9 +40,14 @@ SHOWN = 40  # violations that are printed whole
 class Soak:
     """The world of a soak: what it starts is ended by close(), in order."""
 
-    def __init__(self, seed):
+    settings = SETTINGS
+    token_ttl_s = 8
+    # Whatever an unclear call began is over by then: twice GOOGLE_TIMEOUT_MS and 5 s, and the time to notice.
+    unclear_s = 12
+
+    def __init__(self, seed, promises=oracle_of.PROMISES):
         self.seed = seed
-        self.oracle = oracle_of.Oracle()
+        self.oracle = oracle_of.Oracle(promises)
         self.over, self.calm, self.quiet = threading.Event(), threading.Event(), threading.Event()
         self.cluster = self.provider = self.database = None
         self.hosts = []
@@ -57,19 +60,26 @@ class Soak:
             raise
 
     def _start(self):
-        self.cluster = Cluster()
-        with contextlib.closing(self.cluster.connect("postgres")) as connection, connection.cursor() as cursor:
-            # An immediate stop must not cost what was committed.
-            cursor.execute("ALTER ROLE token_service_worker SET synchronous_commit = on")
+        self.cluster = self.make_cluster()
         self.database = self.cluster.create()
         self.provider = Provider()
-        self.provider.settings(rotate=True, access_token_ttl=8)
-        self.provider_port = urlsplit(self.provider.url).port
-        two_hosts(self._make_host, self.database, **SETTINGS)
+        self.provider.settings(rotate=True, access_token_ttl=self.token_ttl_s)
+        self.provider_port = self.provider.port
+        self.make_hosts()
 
-    def _make_host(self, env, database):
-        self.hosts.append(Service(database, {**self.provider.environment, **env}))
-        return self.hosts[-1]
+    def make_cluster(self):
+        cluster = Cluster()
+        with contextlib.closing(cluster.connect("postgres")) as connection, connection.cursor() as cursor:
+            # An immediate stop must not cost what was committed.
+            cursor.execute("ALTER ROLE token_service_worker SET synchronous_commit = on")
+        return cluster
+
+    def make_hosts(self):
+        for _ in range(2):
+            self.make_host()
+
+    def make_host(self, **env):
+        self.hosts.append(Service(self.database, {**self.provider.environment, **self.settings, **env}))
 
     def close(self):
         """What did not end as it should is a broken promise."""
@@ -101,23 +111,26 @@ class Interrupted(Exception):
 class Run:
     """One soak from its beginning to its report."""
 
-    def __init__(self, soak, minutes):
+    def __init__(self, soak, minutes, faults=None):
         self.soak = soak
         self.interrupted = False
         self.printed = 0  # violations, as they came
         self.seconds = minutes * 60
         self.begun = time.monotonic()
-        self.faults = Faults(soak)
+        self.faults = faults or Faults(soak)
         self.callers = callers(soak)
         self.before = self.after = None
 
-    def go(self):
+    def begin(self):
         for thread in (*self.callers, self.faults):
             thread.start()
         # Where an HTTP client is at work an exception would leave its locks as they are: looked at in between. A second
         # signal is as rude as ever.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._interrupt)
+
+    def go(self):
+        self.begin()
         warm_up = min(self.seconds * WARM_UP, WARM_UP_MOST_S)
         self._pass(warm_up, "warming up")
         self.before = self._rest()
@@ -240,7 +253,7 @@ class Run:
             print(f"excused: {branch}: {text}")
         broken = Counter(violation.promise for violation in oracle.violations)
         print("\npromises")
-        for promise, text in oracle_of.PROMISES.items():
+        for promise, text in oracle.promises.items():
             print(f"  {'kept  ' if not broken[promise] else f'BROKEN {broken[promise]} x'} {promise}: {text}")
         for violation in oracle.violations[:SHOWN]:
             say_violation(violation)

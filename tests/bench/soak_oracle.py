@@ -88,7 +88,8 @@ class Branch:
 class Oracle:
     """Thread-safe. judge() belongs to one thread: learn() what the provider logged since begin_round(), then judge()."""
 
-    def __init__(self):
+    def __init__(self, promises=PROMISES):
+        self.promises = promises
         self.violations = []
         self.answers = Counter()  # (call, status, code)
         self.excused = []  # lost grants that no protocol could have kept
@@ -111,7 +112,7 @@ class Oracle:
     # --- told -------------------------------------------------------------------------------------
 
     def broken(self, promise, branch, detail, at=None, request_id=None):
-        assert promise in PROMISES, promise
+        assert promise in self.promises, promise
         with self._lock:
             self.violations.append(Violation(promise, branch, at, request_id, detail))
 

@@ -17,8 +17,6 @@ from support import flow, processes
 
 BRANCHES = 40
 DEAD_KEPT = 20  # deleted ones that are still asked for
-# Whatever an unclear call began is over by then: twice GOOGLE_TIMEOUT_MS and 5 s, and the time to notice.
-UNCLEAR_S = 12
 
 
 def parsed(content):
@@ -198,7 +196,7 @@ class Person(Caller):
             clear = response is not None and response.status_code in (200, 201, 204)
             clear = clear or state == oracle_of.DELETED and response is not None and response.status_code == 404
             place.state, place.wanted = (state, None) if clear else (None, state)
-            place.rest_until = time.time() + (0 if clear else processes.seconds(UNCLEAR_S))
+            place.rest_until = time.time() + (0 if clear else processes.seconds(self.soak.unclear_s))
             self.oracle.end(operation, time.time(), clear)
         return self.observed(name, place, operation.began, number, response)
 

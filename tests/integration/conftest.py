@@ -6,6 +6,7 @@ for what the fixtures give.
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def cluster():
         cluster.pooler = Pooler(cluster)
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(scope="session")
+def bench_programs():
+    """As the build directory was configured: scripts/build might make the service itself anew under other tests."""
+    # The lock is scripts/build's; others that need them at the same time take it as well.
+    done = subprocess.run(["flock", processes.ROOT / "build/.lock", "make", "--silent", "-C", processes.ROOT / "build", "bench-programs"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")

@@ -23,13 +23,7 @@ SMALLEST = ["--branches", 100, "--rounds", 1, "--seconds", 1, "--connections", 4
 CONTESTANTS = {"token-service", "fastapi", "libfcgi", "hello", "return"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def programs():
-    """As the build directory was configured: scripts/build might make the service itself anew under other tests."""
-    # The lock is scripts/build's; others that run this file beside this one take it as well.
-    done = subprocess.run(["flock", ROOT / "build/.lock", "make", "--silent", "-C", ROOT / "build", "bench-programs"],
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+pytestmark = pytest.mark.usefixtures("bench_programs")
 
 
 def bench(*arguments, mark="test-bench", program="bench.py"):

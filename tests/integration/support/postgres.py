@@ -27,7 +27,7 @@ SETTINGS = {
 }
 
 
-def _programs():
+def programs():
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
     assert found, "no PostgreSQL server below /usr/lib/postgresql"
     return found[-1].parent
@@ -87,7 +87,7 @@ class Database:
     def pg_dump(self):
         """What a backup holds."""
         done = subprocess.run(
-            [_programs() / "pg_dump", "--dbname", self.cluster.url("postgres", self.name)], env=processes.plain_environment(),
+            [programs() / "pg_dump", "--dbname", self.cluster.url("postgres", self.name)], env=processes.plain_environment(),
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )
         assert done.returncode == 0, done.stderr
@@ -148,7 +148,7 @@ class Cluster:
 
     def _initialise(self):
         done = subprocess.run(
-            [*self._become, _programs() / "initdb", f"--pgdata={self.data}", "--username=postgres",
+            [*self._become, programs() / "initdb", f"--pgdata={self.data}", "--username=postgres",
              "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
             cwd="/", env=self._environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -164,7 +164,7 @@ class Cluster:
         with open(self.log, "ab") as log:
             # The signal for the death of this process has to be set after the change of user.
             self.server = subprocess.Popen(
-                [*self._under, *self._become, "setpriv", "--pdeathsig", "INT", _programs() / "postgres", "-D", self.data,
+                [*self._under, *self._become, "setpriv", "--pdeathsig", "INT", programs() / "postgres", "-D", self.data,
                  "-p", "5432", "-c", f"unix_socket_directories={self.sockets}", *settings],
                 cwd="/", env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
