@@ -89,14 +89,19 @@ export class List {
 		return this.isComplete ? this.refreshSeen() : this.loadMore();
 	}
 
+	/** On over pages that have nothing: a search looks at so many clients for each. */
 	async #load(after, limit) {
 		const { signal } = this.controller;
+		let page;
 
 		try {
-			const page = await listClients({ ...this.filter, after, limit, signal });
-			if (signal.aborted)
-				return;
-			this.#merge(after, page);
+			do {
+				page = await listClients({ ...this.filter, after, limit, signal });
+				if (signal.aborted)
+					return;
+				this.#merge(after, page);
+				after = page.next;
+			} while (after !== null && page.clients.length === 0);
 			this.error = null;
 		} catch (error) {
 			if (signal.aborted || isAbort(error))

@@ -122,7 +122,7 @@ enum err clients_get_answer(struct call *call)
 {
 	struct json_out body;
 	struct client_row row = { 0 };
-	int64_t limit = 0;
+	int64_t limit = 0, next;
 	int rows;
 	enum err err = call->query.err;
 
@@ -131,7 +131,7 @@ enum err clients_get_answer(struct call *call)
 				     &limit);
 	if (err)
 		return err;
-	rows = db_rows(&call->query);
+	rows = client_page_rows(&call->query);
 	body = call_begin_json(call, 200);
 	json_out_bool(&body, "success", true);
 	json_out_begin_array(&body, "clients");
@@ -143,8 +143,9 @@ enum err clients_get_answer(struct call *call)
 		json_out_end_object(&body);
 	}
 	json_out_end_array(&body);
-	if (rows > limit)
-		json_out_int(&body, "next", row.id);
+	next = rows > limit ? row.id : client_page_stopped(&call->query);
+	if (next)
+		json_out_int(&body, "next", next);
 	else
 		json_out_string(&body, "next", NULL);
 	call_end_json(call, &body);

@@ -65,6 +65,10 @@ struct client_page {
 };
 
 void client_page_query(struct db_query *query, const struct client_page *page);
+/* How many clients it brought, for client_row(). */
+int client_page_rows(const struct db_query *query);
+/* With fewer than its limit: the id up to which it looked; 0: to the last client. */
+int64_t client_page_stopped(const struct db_query *query);
 /* At most @limit rows of two columns, id and redirect_uri, with an id above @after: those whose
  * redirect_uri is not https. */
 void client_not_https_query(struct db_query *query, int64_t after, int limit);

@@ -388,6 +388,25 @@ def test_page_of_nothing(service):
     assert page(service) == {"success": True, "clients": [], "next": None}
 
 
+def test_search_of_a_rare_one_comes_in_pieces(service):
+    """Each page looks at 20,000 clients at most, so that none keeps the callers of tokens waiting; none is left out."""
+    first = register(service)["client_id"]
+    service.database.execute(
+        "INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, workspace_email)"
+        " SELECT 'id', 'secret', 'http://localhost/auth/callback', 'many-' || n, 'owner@example.test' FROM generate_series(1, 45000) n")
+    rare = [register(service)["branch_identifier"] for _ in range(3)]
+    for search in ({"q": rare[0]}, {"q": rare[0], "state": "none"}):
+        found, nexts = [], [0]
+        while nexts[-1] is not None:
+            body = page(service, after=nexts[-1], **search)
+            found += branches(body)
+            nexts.append(body["next"])
+        assert (found, nexts) == ([rare[0]], [0, first + 19999, first + 39999, None])
+    everything = page(service, state="none", limit=2)
+    assert (len(everything["clients"]), everything["next"]) == (2, everything["clients"][-1]["client_id"])
+    assert page(service, limit=1000, after=first + 44999)["next"] is None
+
+
 def test_clients_come_and_go_between_pages(service):
     """A deletion on an earlier page shifts nothing on the next one."""
     clients = [register(service) for _ in range(4)]
