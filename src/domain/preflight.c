@@ -25,8 +25,9 @@ static enum err exec(struct domain *domain, struct db_query *query)
 	return db_exec(domain->db, query, clock_monotonic_ms() + CALL_MS);
 }
 
-/* @ret_asked: there is a database to ask more of. */
-static enum err check_key(struct domain *domain, FILE *faults, FILE *warnings, bool *ret_asked)
+/* @setting: what names the database. @ret_asked: there is one to ask more of. */
+static enum err check_key(struct domain *domain, const char *setting, FILE *faults, FILE *warnings,
+			  bool *ret_asked)
 {
 	enum err err;
 
@@ -34,13 +35,14 @@ static enum err check_key(struct domain *domain, FILE *faults, FILE *warnings, b
 	err = db_connect(domain->db, clock_monotonic_ms() + DB_CALL_MS);
 	*ret_asked = !err;
 	if (vault_is_closed(err)) {
-		fprintf(faults, "SECRET_KEY: does not open what this database holds (%s): %s\n",
+		fprintf(faults, "SECRET_KEY: does not open what %s holds (%s): %s\n",
+			strcmp(setting, "DATABASE_URL") ? setting : "this database",
 			err_info(err)->code, err_info(err)->message);
 		return ERR_CONFIG;
 	}
 	if (err)
-		fprintf(warnings,
-			"DATABASE_URL: the database cannot be asked whether it is ready: %s\n",
+		fprintf(warnings, "%s: the database cannot be asked whether it is ready: %s\n",
+			setting,
 			*db_last_error(domain->db) ? db_last_error(domain->db)
 						   : db_failure(domain->db));
 	return ERR_OK;
@@ -125,7 +127,7 @@ static enum err check_redirect_uris(struct domain *domain, FILE *faults, FILE *w
 enum err preflight_database(struct domain *domain, FILE *faults, FILE *warnings)
 {
 	bool asked, has_tables;
-	enum err err = check_key(domain, faults, warnings, &asked);
+	enum err err = check_key(domain, "DATABASE_URL", faults, warnings, &asked);
 	enum err uris_err = ERR_OK;
 
 	if (!asked)
@@ -138,4 +140,23 @@ enum err preflight_database(struct domain *domain, FILE *faults, FILE *warnings)
 	if (domain->config->environment == ENVIRONMENT_PRODUCTION && has_tables)
 		uris_err = check_redirect_uris(domain, faults, warnings);
 	return err ? err : uris_err;
+}
+
+enum err preflight_exchange_database(struct domain *domain, FILE *faults, FILE *warnings)
+{
+	bool asked, has_tables;
+	enum err err = check_key(domain, "DATABASE_EXCHANGE_URL", faults, warnings, &asked);
+
+	if (!asked)
+		return err;
+	if (ask_tables(domain, &has_tables)) {
+		fputs("DATABASE_EXCHANGE_URL: whether it is migrated could not be asked\n",
+		      warnings);
+		return ERR_OK;
+	}
+	if (has_tables)
+		return ERR_OK;
+	fputs("DATABASE_EXCHANGE_URL: this database has not the service's tables; it has to lead to the one of DATABASE_URL\n",
+	      faults);
+	return ERR_CONFIG;
 }

@@ -17,4 +17,9 @@
  */
 MUST_CHECK enum err preflight_database(struct domain *domain, FILE *faults, FILE *warnings);
 
+/* The same of @domain that calls the provider, where it has a database URL of its own: that it
+ * leads to a database with this service's tables, whose values SECRET_KEY opens. */
+MUST_CHECK enum err preflight_exchange_database(struct domain *domain, FILE *faults,
+						FILE *warnings);
+
 #endif

@@ -29,10 +29,23 @@ static void tell(const struct log *log, char *warnings)
 	}
 }
 
-static int check(const struct config *config, const struct log *log, pid_t parent)
+typedef enum err (*look_fn)(struct domain *domain, FILE *faults, FILE *warnings);
+
+static enum err look(const struct config *config, bool calls_provider, look_fn look_at,
+		     FILE *warnings)
 {
 	struct domain_shared shared = { 0 };
 	struct domain domain;
+	enum err err = domain_init(&domain, config, &shared, NULL, calls_provider);
+
+	if (!err)
+		err = look_at(&domain, stderr, warnings);
+	domain_release(&domain);
+	return err;
+}
+
+static int check(const struct config *config, const struct log *log, pid_t parent)
+{
 	char *text = NULL;
 	size_t size = 0;
 	FILE *warnings;
@@ -43,14 +56,16 @@ static int check(const struct config *config, const struct log *log, pid_t paren
 		return WORKER_EXIT_FAILED;
 	alarm(GIVE_UP_S);
 	warnings = open_memstream(&text, &size);
-	err = domain_init(&domain, config, &shared, NULL, false);
-	if (!warnings || err)
+	if (!warnings)
 		return WORKER_EXIT_FAILED;
-	err = preflight_database(&domain, stderr, warnings);
-	domain_release(&domain);
+	err = look(config, false, preflight_database, warnings);
+	if (!err && !secret_equal(&config->database_exchange_url, &config->database_url))
+		err = look(config, true, preflight_exchange_database, warnings);
 	if (!fclose(warnings))
 		tell(log, text);
 	free(text);
+	if (err && err != ERR_CONFIG)
+		return WORKER_EXIT_FAILED;
 	return err ? WORKER_EXIT_CONFIG : WORKER_EXIT_OK;
 }
 

@@ -53,6 +53,18 @@ def both(database, refused_start):
     return started
 
 
+def test_database_of_the_exchange_pool_is_looked_at_too(database, make_database):
+    """DATABASE_EXCHANGE_URL: one without the tables, or of another key, is a fault; one that is away a warning; the same is good."""
+    same = database.url + "&application_name=exchange"
+    assert (good := check_config(database, DATABASE_EXCHANGE_URL=same)).returncode == 0 and good.stderr == ""
+    empty = check_config(database, DATABASE_EXCHANGE_URL=make_database(migrated=False).url)
+    assert empty.returncode == 2
+    assert re.fullmatch(r"DATABASE_EXCHANGE_URL: .*tables.*DATABASE_URL\n", empty.stderr)
+    away = check_config(database, DATABASE_EXCHANGE_URL=database.url.replace("host=", "host=/nowhere"))
+    assert away.returncode == 0
+    assert re.fullmatch(r"warning: DATABASE_EXCHANGE_URL: .*\n", away.stderr)
+
+
 # --- migrations -------------------------------------------------------------------------------------
 
 
