@@ -70,6 +70,16 @@ def test_compose_file_is_valid():
     assert services["token-service"]["environment"]["PGPASSWORD"] == "third"
 
 
+def test_compose_import_reaches_its_source():
+    """The original's database is outside: its password and a network that leads there are the migrating container's."""
+    done = compose_config(**PASSWORDS, IMPORT_PASSWORD="s3cret")
+    services = yaml.safe_load(done.stdout)["services"]
+    assert services["migrate"]["environment"]["IMPORT_PASSWORD"] == "s3cret"
+    networks = yaml.safe_load(done.stdout)["networks"]
+    assert any(not networks[name].get("internal") for name in services["migrate"]["networks"])
+    assert "IMPORT_PASSWORD" not in services["token-service"]["environment"]
+
+
 @pytest.mark.parametrize("name", PASSWORDS)
 @pytest.mark.parametrize("value", [None, ""])
 def test_compose_has_no_default_password(name, value):
