@@ -83,7 +83,7 @@ static const struct command commands[] = {
 	{ "import", "--from URL [--dry-run] [--batch N] [--env-file FILE]", "efny", NULL,
 	  "Copies the clients of the service that this one replaces out of its database, each with its\n"
 	  "newest valid token, into DATABASE_ADMIN_URL; ids stay. URL is a libpq URL or keyword string\n"
-	  "without a password, which comes in IMPORT_PASSWORD or in one of libpq's ways (PGPASSFILE).\n"
+	  "without a password, which comes in IMPORT_PASSWORD or PGPASSFILE (PGPASSWORD is for here).\n"
 	  "Nothing is written there. N clients at a time (default 1000); a run that was cut off is run\n"
 	  "again, and one that is run again brings only what has changed there. What was changed here\n"
 	  "since it came is left as it is, and named. --dry-run says what would be done, and does\n"

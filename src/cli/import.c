@@ -15,6 +15,8 @@
 #include "base/banned.h"
 
 #define PASSWORD "IMPORT_PASSWORD"
+/* libpq would show it to the original's host, too. */
+#define OWN_PASSWORD "PGPASSWORD"
 #define BATCH_DEFAULT 1000
 #define CONNECT_MS 30000
 #define PROGRESS_MS 2000
@@ -139,6 +141,8 @@ static int run(struct import *import, const struct domain *domain)
 	/* A dry run makes no canary. */
 	db_on_connect(import->target, import->dry_run ? canary_look : canary_check,
 		      domain->keyring);
+	environment_hide(OWN_PASSWORD);
+	db_set_password(import->target, environment_get(OWN_PASSWORD));
 	db_set_password(import->source, environment_get(PASSWORD));
 	err = open_database(import, import->target);
 	if (!err)

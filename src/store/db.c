@@ -225,9 +225,9 @@ static void count_connect(struct db *db, enum err err)
 enum err db_connect(struct db *db, int64_t deadline_ms)
 {
 	/* "dbname" takes a whole URL or keyword string when it is to be expanded. */
-	const char *const keys[] = { "dbname", "fallback_application_name", "client_encoding",
-				     db->password ? "password" : NULL, NULL };
-	const char *const values[] = { db->url, "token-service", "UTF8", db->password, NULL };
+	const char *const keys[] = { "password", "dbname", "fallback_application_name",
+				     "client_encoding", NULL };
+	const char *const values[] = { db->password, db->url, "token-service", "UTF8", NULL };
 	enum err err;
 
 	if (db->conn)

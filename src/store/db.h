@@ -80,7 +80,7 @@ bool db_url_is_valid(const char *url);
 
 /* @url is borrowed. Does not connect. */
 struct db *db_new(const char *url);
-/* For connections from now on, in the place of one that @url may have. Borrowed; NULL: none. */
+/* For connections from now on, unless @url has one. Borrowed; NULL: none. */
 void db_set_password(struct db *db, const char *password);
 /* false: statements are sent whole each time, for a pooler between here and the server that does
  * not carry prepared ones from one of its connections to another. true at first. */
