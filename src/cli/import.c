@@ -104,7 +104,7 @@ static enum err import_pages(struct import *import)
 			import->total);
 		tell_at_ms = clock_monotonic_ms() + PROGRESS_MS;
 	}
-	return err;
+	return err ? err : import_end(import);
 }
 
 static void tell_error(const struct import *import, enum err err)

@@ -447,6 +447,14 @@ static enum err write_page(struct import *import, const struct writes *writes)
 	return err;
 }
 
+static void note_ids(struct import *import, const struct import_source *source)
+{
+	if (source->id > import->highest_id)
+		import->highest_id = source->id;
+	if (source->token_id > import->highest_id)
+		import->highest_id = source->token_id;
+}
+
 static enum err take_page(struct import *import, const struct db_query *page,
 			  const struct db_query *here, struct writes *writes)
 {
@@ -460,6 +468,7 @@ static enum err take_page(struct import *import, const struct db_query *page,
 
 		import_source_row(page, i, &source);
 		import_target_row(here, i, &target);
+		note_ids(import, &source);
 		err = take_client(import, &source, &target, writes, &client);
 		if (err)
 			break;
@@ -562,9 +571,16 @@ static enum err plan_anew(struct import *import, struct db *db)
 	return exec(import, db, &plans);
 }
 
+static enum err raise_sequences(struct import *import, int64_t id)
+{
+	CLEANUP(db_query_release) struct db_query sequences;
+
+	import_sequences_query(&sequences, id);
+	return exec(import, import->target, &sequences);
+}
+
 enum err import_begin(struct import *import)
 {
-	CLEANUP(db_query_release) struct db_query sequences = { 0 };
 	enum err err = check_source(import);
 
 	if (!err)
@@ -574,6 +590,10 @@ enum err import_begin(struct import *import)
 	import->after = INT64_MIN;
 	if (err || import->dry_run || !import->total)
 		return err;
-	import_sequences_query(&sequences, import->highest_id + IDS_AHEAD);
-	return exec(import, import->target, &sequences);
+	return raise_sequences(import, import->highest_id + IDS_AHEAD);
+}
+
+enum err import_end(struct import *import)
+{
+	return import->dry_run ? ERR_OK : raise_sequences(import, import->highest_id);
 }

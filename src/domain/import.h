@@ -19,10 +19,10 @@ struct import {
 	bool dry_run;  /* nothing is written */
 	int page;      /* clients in a page */
 
-	struct db *failed; /* after an error: whose it was */
-	int64_t total;     /* clients there when it began */
-	int64_t highest_id;
-	int64_t after; /* the last id that was read */
+	struct db *failed;  /* after an error: whose it was */
+	int64_t total;      /* clients there when it began */
+	int64_t highest_id; /* of clients and tokens there, as far as they were read */
+	int64_t after;      /* the last id that was read */
 	int64_t read;
 	int64_t clients[IMPORT_CLIENT__COUNT];
 	int64_t tokens[IMPORT_TOKEN__COUNT];
@@ -34,5 +34,7 @@ struct import {
 MUST_CHECK enum err import_begin(struct import *import);
 /* Imports the next page. @ret_more: it was a whole one. */
 MUST_CHECK enum err import_next(struct import *import, bool *ret_more);
+/* After the last page: new ids begin above what was added there meanwhile, too. */
+MUST_CHECK enum err import_end(struct import *import);
 
 #endif

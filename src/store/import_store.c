@@ -132,6 +132,10 @@ static const struct db_stmt ENDED = {
 	       GRANTS_NOTED("", "'ended'"),
 };
 
+#define GOOD_TOKEN                                                                                \
+	"FROM r JOIN c ON c.id = r.id WHERE t.client_id = c.id AND r.is_active AND t.is_valid "   \
+	"AND NOT t.is_revoked "
+
 static const struct db_stmt CHANGES = {
 	.name = "import_changes", .nparams = 1, .ncols = 1, .effect = DB_WRITES, .for_owner = true,
 	.sql = "WITH r AS (SELECT * FROM " CLIENT_RECORD "), "
@@ -142,10 +146,14 @@ static const struct db_stmt CHANGES = {
 	       "RETURNING c.id, c.branch_id, r.mac), "
 	       "i AS (UPDATE imported_clients i SET client_mac = c.mac, imported_at = clock_timestamp() "
 	       "FROM c WHERE i.client_id = c.id), "
-	       /* What was parked while the client was inactive is the refreshers' again. */
-	       "due AS (UPDATE tokens t SET refresh_due_at = clock_timestamp() FROM r JOIN c ON c.id = r.id "
-	       "WHERE t.client_id = c.id AND r.is_active AND t.is_valid AND NOT t.is_revoked "
-	       "AND t.refresh_due_at IS NULL), "
+	       /* What was parked while the client was inactive is the refreshers' again; what failed with the
+		* old secret is tried with the new one. */
+	       "due AS (UPDATE tokens t SET refresh_due_at = clock_timestamp() " GOOD_TOKEN
+	       "AND t.refresh_due_at IS NULL AND t.refresh_failures = 0), "
+	       "cleared AS (UPDATE tokens t SET refresh_retry_at = NULL, refresh_failures = 0, refresh_error = NULL, "
+	       "provider_error = NULL, refresh_began_at = NULL, "
+	       "refresh_due_at = greatest(clock_timestamp(), provider_retry_at) " GOOD_TOKEN
+	       "AND t.refresh_failures > 0), "
 	       "audit AS (" AUDIT("'client.imported'", "'changed'") "FROM c) "
 	       "SELECT count(*) FROM c",
 };

@@ -145,6 +145,35 @@ def test_new_ids_begin_above_those_of_the_original(service, source):
     assert register(service)["client_id"] > 9500
 
 
+def test_new_ids_begin_above_what_comes_during_the_import(service, source, provider):
+    """What is added there while an import runs comes with its last pages, whatever its ids are."""
+    client, _ = granted(source, provider)
+    moved(service.database, source)
+    source.change(client, "workspace_name = 'Renamed'")
+    with locked(service.database, "UPDATE clients SET workspace_name = workspace_name") as cursor:
+        running = service.run(move_in, service.database, source, "--batch", 1)
+        wait_for_waiters(service.database, 1)
+        late = source.client(id=50_000)
+        source.token(late, id=60_000)
+        cursor.connection.rollback()
+        assert counts(running.result(processes.seconds(60)))["clients imported"] == 1
+    assert register(service)["client_id"] > 60_000
+    assert service.database.one("SELECT last_value >= 60000 FROM tokens_id_seq") == (True,)
+
+
+def test_secret_that_was_changed_there_ends_the_backoff_here(make_service, source, provider):
+    """As with PATCH: what failed with the old one is tried with the new one, without a wait."""
+    service = make_service({"REFRESHERS": "0"})
+    client, _ = granted(source, provider)
+    (secret,) = source.database.one("SELECT client_secret FROM clients")
+    source.change(client, "client_secret = 'no longer so'")
+    moved(service.database, source)
+    refused(service.post("/tokens/refresh", json={"client_id": client["id"]}), 502, "client_credentials_rejected")
+    source.change(client, "client_secret = %s", (secret,))
+    moved(service.database, source)
+    assert token_of(service.post("/tokens/refresh", json={"client_id": client["id"]}))
+
+
 def test_import_is_in_the_audit_trail(database, source):
     """A row for each client and one for each token, by the statement that stores it."""
     client = source.client()
