@@ -59,6 +59,25 @@ static void format_json(struct strbuf *line, enum log_level level, const struct 
 	json_out_end_object(&out);
 }
 
+/* logfmt: a value that could be taken for more than one pair stands in quotes. */
+static void put_text_value(struct strbuf *line, const char *value)
+{
+	CLEANUP(strbuf_release) struct strbuf clean = STRBUF_INIT(LOG_LINE_MAX);
+
+	if (!value[strcspn(value, " =\"\\")]) {
+		put_clean(line, value, false);
+		return;
+	}
+	put_clean(&clean, value, false);
+	strbuf_putc(line, '"');
+	for (const char *s = clean.data; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			strbuf_putc(line, '\\');
+		strbuf_putc(line, *s);
+	}
+	strbuf_putc(line, '"');
+}
+
 static void format_text(struct strbuf *line, enum log_level level, const struct log_field *fields)
 {
 	char time[CLOCK_RFC3339_SIZE];
@@ -68,7 +87,7 @@ static void format_text(struct strbuf *line, enum log_level level, const struct 
 	for (fields++; fields->key; fields++) {
 		strbuf_printf(line, " %s=", fields->key);
 		if (fields->str)
-			put_clean(line, fields->str, false);
+			put_text_value(line, fields->str);
 		else
 			strbuf_put_int(line, fields->num);
 	}

@@ -81,7 +81,7 @@ static void text_is_time_level_event_and_pairs(void **state)
 	line = sink_read(&sink);
 	assert_true(is_time(line));
 	assert_string_equal(line + 27,
-			    " ERROR it happened who=a b min=-9223372036854775808 none=\n");
+			    " ERROR it happened who=\"a b\" min=-9223372036854775808 none=\n");
 }
 
 static void text_from_outside_cannot_begin_a_line_of_its_own(void **state)
@@ -91,6 +91,31 @@ static void text_from_outside_cannot_begin_a_line_of_its_own(void **state)
 	sink_open(&sink, LOG_FORMAT_TEXT, LOG_DEBUG);
 	LOG(&sink.log, LOG_INFO, "bad\nevent", LOG_STR("who", "a\r\nb\x1b[31m\x7f\t\xc3\xa9"));
 	assert_string_equal(sink_read(&sink) + 27, " INFO bad?event who=a??b?[31m??\xc3\xa9\n");
+}
+
+static void text_from_outside_cannot_add_a_pair(void **state)
+{
+	static const struct {
+		const char *value, *line;
+	} cases[] = {
+		{ "a outcome=good", "who=\"a outcome=good\"" },
+		{ "a\" outcome=\"good", "who=\"a\\\" outcome=\\\"good\"" },
+		{ "a\\ b", "who=\"a\\\\ b\"" },
+		{ "", "who=" },
+		{ "a/b?c", "who=a/b?c" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CLEANUP(sink_close) struct sink sink;
+		const char *line;
+
+		sink_open(&sink, LOG_FORMAT_TEXT, LOG_DEBUG);
+		LOG(&sink.log, LOG_INFO, "x", LOG_STR("who", cases[i].value), LOG_NUM("n", 1));
+		line = strstr(sink_read(&sink), "who=");
+		assert_non_null(line);
+		assert_int_equal(strncmp(line, cases[i].line, strlen(cases[i].line)), 0);
+		assert_string_equal(line + strlen(cases[i].line), " n=1\n");
+	}
 }
 
 static void bytes_that_are_no_utf8_do_not_reach_the_line(void **state)
@@ -270,6 +295,7 @@ int main(void)
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(text_is_time_level_event_and_pairs),
 		cmocka_unit_test(text_from_outside_cannot_begin_a_line_of_its_own),
+		cmocka_unit_test(text_from_outside_cannot_add_a_pair),
 		cmocka_unit_test(bytes_that_are_no_utf8_do_not_reach_the_line),
 		cmocka_unit_test(below_the_level_nothing_is_written),
 		cmocka_unit_test(every_level_has_its_name),
