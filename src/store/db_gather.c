@@ -37,6 +37,7 @@ size_t db_gather(struct db_gathering *gathering, struct db_query **queries, size
 {
 	const struct db_stmt *stmt = find_stmt(queries, count);
 	size_t others = 0;
+	bool is_worth_it;
 
 	gathering->count = 0;
 	strbuf_init(&gathering->values, VALUES_MAX);
@@ -47,9 +48,10 @@ size_t db_gather(struct db_gathering *gathering, struct db_query **queries, size
 		else
 			ret_queries[others++] = queries[i];
 	}
-	if (gathering->count >= GATHER_MIN)
+	is_worth_it = stmt && gathering->count >= GATHER_MIN;
+	if (is_worth_it)
 		put_values(gathering);
-	if (!gathering->values.len || !strbuf_ok(&gathering->values)) {
+	if (!is_worth_it || !strbuf_ok(&gathering->values)) {
 		gathering->count = 0;
 		for (size_t i = 0; i < count; i++)
 			ret_queries[i] = queries[i];
