@@ -264,9 +264,9 @@ def stage_model(runner):
     return agreed(count_junit(result), status, "pytest")
 
 
-def integration(runner, program, wrapper=(), time_factor=1, select=()):
+def integration(runner, program, wrapper=(), time_factor=1, select=(), pooler=""):
     """pytest over tests/integration. To its fixtures: the program, a prefix for its command line
-    (split as a shell would), and by how much slower than usual it is."""
+    (split as a shell would), by how much slower than usual it is, and whether a pooler is in between."""
     if not (ROOT / "tests/integration").is_dir():
         raise CannotRun("tests/integration is missing")
     result = LOGS / f"{runner.stage}.xml"
@@ -281,6 +281,7 @@ def integration(runner, program, wrapper=(), time_factor=1, select=()):
         "TOKEN_SERVICE_PROGRAM": str(program),
         "TOKEN_SERVICE_WRAPPER": shlex.join(wrapper),
         "TOKEN_SERVICE_TIME_FACTOR": str(time_factor),
+        "TOKEN_SERVICE_POOLER": pooler,
     })
     if status == 5 and runner.options.pattern:  # nothing matches
         return NONE
@@ -302,13 +303,18 @@ def suppressions(runner, name):
 
 
 def memcheck(runner):
-    """The selection of tests that bear a program so much slower, unless all are asked for."""
+    """The selection of tests that go once more in another way, unless all are asked for."""
     return () if runner.options.whole else ("-m", "memcheck")
 
 
 def stage_integration(runner):
     runner.need(["scripts/build"], "the build failed")
     return integration(runner, BUILD / "token-service")
+
+
+def stage_integration_pooled(runner):
+    runner.need(["scripts/build"], "the build failed")
+    return integration(runner, BUILD / "token-service", select=memcheck(runner), pooler="1")
 
 
 def stage_integration_sanitized(runner):
@@ -346,13 +352,14 @@ STAGES = {
     "provider": stage_provider,
     "model": stage_model,
     "integration": stage_integration,
+    "integration-pooled": stage_integration_pooled,
     "unit-sanitized": stage_unit_sanitized,
     "unit-valgrind": stage_unit_valgrind,
     "fuzz": stage_fuzz,
     "integration-sanitized": stage_integration_sanitized,
     "integration-valgrind": stage_integration_valgrind,
 }
-SLOW = {name for name in STAGES if name.endswith(("-sanitized", "-valgrind"))}
+SLOW = {name for name in STAGES if name.endswith(("-pooled", "-sanitized", "-valgrind"))}
 # What a fuzzer finds differs from run to run: only when it is asked for. The corpora are replayed in "unit".
 ON_REQUEST = {"fuzz"}
 

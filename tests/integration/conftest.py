@@ -25,7 +25,7 @@ from support.site import Authority, Site  # noqa: E402
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "memcheck: also runs under valgrind; together they reach every kind of request")
+    config.addinivalue_line("markers", "memcheck: also runs under valgrind and behind a pooler; together they reach every kind of request")
     for name in ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy"):
         for each in (name, name.upper()):
             os.environ.pop(each, None)
