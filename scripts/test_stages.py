@@ -264,10 +264,10 @@ def stage_model(runner):
     return agreed(count_junit(result), status, "pytest")
 
 
-def integration(runner, program, wrapper=(), time_factor=1, select=(), pooler=""):
+def integration(runner, program, wrapper=(), time_factor=1, select=(), tree=ROOT, env=None):
     """pytest over tests/integration. To its fixtures: the program, a prefix for its command line
-    (split as a shell would), by how much slower than usual it is, and whether a pooler is in between."""
-    if not (ROOT / "tests/integration").is_dir():
+    (split as a shell would), by how much slower than usual it is, and what else is in env."""
+    if not (tree / "tests/integration").is_dir():
         raise CannotRun("tests/integration is missing")
     result = LOGS / f"{runner.stage}.xml"
     result.unlink(missing_ok=True)
@@ -277,11 +277,11 @@ def integration(runner, program, wrapper=(), time_factor=1, select=(), pooler=""
     ]
     if runner.options.pattern:
         command += ["-k", runner.options.pattern]
-    status = runner.run(command, env={
+    status = runner.run(command, cwd=tree, env={
         "TOKEN_SERVICE_PROGRAM": str(program),
         "TOKEN_SERVICE_WRAPPER": shlex.join(wrapper),
         "TOKEN_SERVICE_TIME_FACTOR": str(time_factor),
-        "TOKEN_SERVICE_POOLER": pooler,
+        **(env or {}),
     })
     if status == 5 and runner.options.pattern:  # nothing matches
         return NONE
@@ -314,7 +314,7 @@ def stage_integration(runner):
 
 def stage_integration_pooled(runner):
     runner.need(["scripts/build"], "the build failed")
-    return integration(runner, BUILD / "token-service", select=memcheck(runner), pooler="1")
+    return integration(runner, BUILD / "token-service", select=memcheck(runner), env={"TOKEN_SERVICE_POOLER": "1"})
 
 
 def stage_integration_sanitized(runner):
@@ -346,6 +346,33 @@ def stage_integration_valgrind(runner):
     return add(counts, reports_of(runner, reports, "valgrind"))
 
 
+def newest_release():
+    """The newest tag v* that is not this commit itself; None without one, and out of an archive."""
+    if not shutil.which("git"):
+        return None
+    found = subprocess.run(["git", "describe", "--tags", "--abbrev=0", "--match=v*", "HEAD^"], cwd=ROOT, capture_output=True, text=True)
+    return found.stdout.strip() or None
+
+
+def stage_upgrade(runner):
+    """The release before on this one's schema: by its own tests, then beside this one."""
+    release = runner.options.release or newest_release()
+    if not release:
+        raise CannotRun("no release came before: there is no tag v*; --release COMMIT takes another commit for it")
+    tree = runner.directory / "release"
+    tree.mkdir()
+    runner.need(["sh", "-c", 'git archive "$1" | tar -x -C "$2"', "sh", release, str(tree)], f"{release} is no commit here")
+    shutil.rmtree(tree / "sql")
+    shutil.copytree(ROOT / "sql", tree / "sql")
+    for command in (["scripts/install", "test"], ["scripts/build"]):
+        if runner.run(command, cwd=tree) != 0:
+            raise CannotRun(f"{release} could not be built")
+    runner.need(["scripts/build"], "the build failed")
+    alone = integration(runner, tree / "build/token-service", select=("-m", "memcheck"), tree=tree)
+    beside = integration(runner, BUILD / "token-service", select=("-k", "test_upgrade"), env={"TOKEN_SERVICE_PREVIOUS": str(tree)})
+    return add(alone, beside)
+
+
 STAGES = {
     "check": stage_check,
     "unit": stage_unit,
@@ -353,15 +380,22 @@ STAGES = {
     "model": stage_model,
     "integration": stage_integration,
     "integration-pooled": stage_integration_pooled,
+    "upgrade": stage_upgrade,
     "unit-sanitized": stage_unit_sanitized,
     "unit-valgrind": stage_unit_valgrind,
     "fuzz": stage_fuzz,
     "integration-sanitized": stage_integration_sanitized,
     "integration-valgrind": stage_integration_valgrind,
 }
-SLOW = {name for name in STAGES if name.endswith(("-pooled", "-sanitized", "-valgrind"))}
+SLOW = {name for name in STAGES if name.endswith(("-pooled", "-sanitized", "-valgrind"))} | {"upgrade"}
 # What a fuzzer finds differs from run to run: only when it is asked for. The corpora are replayed in "unit".
 ON_REQUEST = {"fuzz"}
+
+
+def by_default(name, options):
+    if name == "upgrade" and not newest_release():
+        return False
+    return name not in ON_REQUEST and not (options.quick and name in SLOW)
 
 
 # --- all together ---------------------------------------------------------------------------------
@@ -401,6 +435,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="scripts/test", add_help=False)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--release", metavar="COMMIT")
     parser.add_argument("--stage", action="append", choices=list(STAGES), metavar="NAME")
     parser.add_argument("pattern", nargs="?", metavar="PATTERN")
     return parser.parse_args()
@@ -408,9 +443,7 @@ def arguments():
 
 def main():
     options = arguments()
-    names = options.stage or [
-        name for name in STAGES if name not in ON_REQUEST and not (options.quick and name in SLOW)
-    ]
+    names = options.stage or [name for name in STAGES if by_default(name, options)]
     if options.pattern:
         names = [name for name in names if name.startswith(("unit", "model", "integration"))]
     LOGS.mkdir(parents=True, exist_ok=True)

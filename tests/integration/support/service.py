@@ -36,7 +36,8 @@ def no_cookies():
 class Nginx:
     """scripts/render-nginx, and the nginx that reads what it wrote."""
 
-    def __init__(self, directory, socket_dir, options, under=(), as_user=()):
+    def __init__(self, directory, socket_dir, options, under=(), as_user=(), tree=processes.ROOT):
+        self._tree = tree
         self.run_dir = directory / "nginx"
         self.run_dir.mkdir()
         if as_user:
@@ -75,7 +76,7 @@ class Nginx:
             for each in value if isinstance(value, (list, tuple)) else [value]:
                 words += [f"--{name}", str(each)]
         done = subprocess.run(
-            [processes.ROOT / "scripts/render-nginx", "--port", str(self.port), "--socket-dir", socket_dir,
+            [self._tree / "scripts/render-nginx", "--port", str(self.port), "--socket-dir", socket_dir,
              "--run-dir", self.run_dir, "--out", self.config, *words],
             env=processes.plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )
@@ -97,17 +98,18 @@ class Service:
 
     url is that of nginx, http://localhost:PORT. Calls follow no redirect and keep no cookie. units: a directory with
     systemd's units, under whose filters of system calls both run; of an ordinary user, in production. under: what stands
-    before the program's command.
+    before the program's command. tree: another release's sources, built there; its program and its nginx configuration.
     """
 
     def __init__(self, database, env, rate_limit=None, nginx=True, nginx_options=None, wait=True, units=None, wrapper=WRAPPER,
-                 under=()):
+                 under=(), tree=None):
         self.database = database
         self.instance = f"{os.getpid()}-{next(_number)}"
         self.directory = processes.make_directory("svc")
         self.socket_dir = self.directory / "s"
         self.socket_dir.mkdir()
-        self.program = PROGRAM
+        self.program = tree / "build/token-service" if tree else PROGRAM
+        self._tree = tree or processes.ROOT
         self._as_user = []
         self._units = units
         self._wrapper = [*under, *wrapper]
@@ -146,7 +148,7 @@ class Service:
         """Production does not run as root; whoever it runs as may not reach the checkout."""
         self._as_user = processes.as_other_user()
         if self._as_user:
-            self.program = shutil.copy(PROGRAM, self.directory / "token-service")
+            self.program = shutil.copy(self.program, self.directory / "token-service")
             processes.give_to_other_user(self.socket_dir)
 
     def _confined(self, unit):
@@ -171,7 +173,7 @@ class Service:
         if rate_limit:
             options["rate-limit"] = rate_limit
         under = self._confined("token-service-nginx.service")
-        self.nginx = Nginx(self.directory, self.socket_dir, options, under, self._as_user if under else ())
+        self.nginx = Nginx(self.directory, self.socket_dir, options, under, self._as_user if under else (), self._tree)
         self.url = f"http://localhost:{self.nginx.port}"
         limits = httpx.Limits(max_connections=CALLS_AT_ONCE, max_keepalive_connections=CALLS_AT_ONCE)
         self.client = httpx.Client(
