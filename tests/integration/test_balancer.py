@@ -161,6 +161,7 @@ def test_call_that_changes_something_is_not_sent_twice(balancer, sites, provider
     provider.fault("hold")
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         refresh = executor.submit(balancer.http.post, "/tokens/refresh", json=body)
+        provider.wait_for_requests(1, grant_type="refresh_token")
         busy = busy_one(sites)
         [other] = [site for site in sites if site is not busy]
         busy.nginx.kill()
