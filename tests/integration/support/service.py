@@ -24,6 +24,8 @@ DEFAULTS = {"DATABASE_WORKERS": "2", "EXCHANGE_WORKERS": "4", "LOG_LEVEL": "DEBU
 # Sanitizers and valgrind, where their reports are not sent to files.
 REPORT = re.compile(r"(AddressSanitizer|LeakSanitizer|runtime error:|^==\d+== )", re.M)
 CALLS_AT_ONCE = 128
+# nginx takes a megabyte for each map that it reads, and gives it back: with the memory kept it starts in a fifth of the time.
+KEEPS_MEMORY = "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=1073741824"
 
 _number = itertools.count(1)
 
@@ -57,7 +59,7 @@ class Nginx:
         with open(self.error_log, "ab") as log:
             self.process = processes.start(
                 [*self._under, NGINX, "-p", self.run_dir, "-c", self.config, "-e", "stderr", "-g", "daemon off;"],
-                env=processes.plain_environment(), stdout=log, stderr=log, as_user=self._as_user,
+                env=processes.plain_environment(GLIBC_TUNABLES=KEEPS_MEMORY), stdout=log, stderr=log, as_user=self._as_user,
             )
         return wait_until(self._serves_or_ended, 20, "nginx serves") == "serves"
 
