@@ -255,13 +255,15 @@ static void enforce_deadlines(struct supervisor *sup)
 {
 	for (size_t i = 0; i < sup->board->count; i++) {
 		struct child *child = &sup->children[i];
+		int64_t deadline_ms;
 
 		if (!child->pid)
 			continue;
+		/* Read once: the worker may be done, and say so, between two looks. */
+		deadline_ms = child->slot->deadline_ms;
 		if (child->kill_at_ms && !clock_left_ms(child->kill_at_ms)) {
 			kill(child->pid, SIGKILL);
-		} else if (child->slot->deadline_ms && !clock_left_ms(child->slot->deadline_ms) &&
-			   !child->kill_at_ms) {
+		} else if (deadline_ms && !clock_left_ms(deadline_ms) && !child->kill_at_ms) {
 			LOG(&sup->log, LOG_ERROR, "worker past its deadline",
 			    LOG_NUM("pid", child->pid));
 			stop_child(child, TERM_TO_KILL_MS);
