@@ -26,29 +26,21 @@ void import_hide_password(void)
 	environment_hide(PASSWORD);
 }
 
-static bool complain(const char *what)
-{
-	fprintf(stderr, "token-service import: %s\n", what);
-	return false;
-}
-
 /* Never repeats @from: its password would be in the terminal, too. */
 static bool check_from(const char *from, const struct config *config)
 {
-	if (!from || !db_url_is_valid(from))
-		return complain("--from must be a libpq URL (postgresql://…) or keyword string "
-				"(host=… dbname=…)");
-	if (db_url_has_password(from))
-		return complain(
-			"--from must not have a password, which everybody on this host can read "
-			"there: take it out, and set the environment variable " PASSWORD);
-	if (config->environment == ENVIRONMENT_PRODUCTION &&
-	    !config->database_plaintext_in_production && db_url_may_be_plaintext(from))
-		return complain(
-			"--from does not insist on TLS towards another host; in production add "
-			"sslmode=verify-full (or at least require), or, where nobody else is on that "
-			"network, set DATABASE_PLAINTEXT_IN_PRODUCTION=accept");
-	return true;
+	if (!from) {
+		fputs("token-service import: --from is missing: the original's database\n", stderr);
+		return false;
+	}
+	if (settings_check_database("--from", from, config, stderr))
+		return false;
+	if (!db_url_has_password(from))
+		return true;
+	fputs("token-service import: --from must not have a password, which everybody on this host can "
+	      "read there: take it out, and set the environment variable " PASSWORD "\n",
+	      stderr);
+	return false;
 }
 
 static bool something_is_left(const struct import *import)
@@ -117,9 +109,14 @@ static void tell_error(const struct import *import, enum err err)
 	else if (err == ERR_DATABASE_UNAVAILABLE)
 		fprintf(stderr, "token-service import: the database of %s cannot be reached: %s\n",
 			whose, db_last_error(import->failed));
-	else if (err != ERR_CONFIG)
+	else if (err != ERR_CONFIG && import->failed)
 		fprintf(stderr, "token-service import: the database of %s refused: %s\n", whose,
-			import->failed ? db_failure(import->failed) : err_info(err)->code);
+			db_failure(import->failed));
+	else if (err != ERR_CONFIG)
+		fprintf(stderr,
+			"token-service import: a client after the %" PRId64
+			" that were read could not be made ready: %s\n",
+			import->read, err_info(err)->code);
 	if (import->read)
 		fputs("token-service import: not finished; what was imported stays, run it again\n",
 		      stderr);
@@ -181,7 +178,7 @@ int import_run(const struct arguments *args)
 	if (!domain_init(&domain, &config, &shared, NULL, false))
 		status = run(&import, &domain);
 	else
-		complain("SECRET_KEY cannot be used");
+		fputs("token-service import: SECRET_KEY cannot be used\n", stderr);
 	domain_release(&domain);
 	db_free(import.source);
 	db_free(import.target);

@@ -511,6 +511,7 @@ static enum err ask_here(struct import *import, const struct db_query *page, str
 enum err import_next(struct import *import, bool *ret_more)
 {
 	CLEANUP(db_query_release) struct db_query page, here = { 0 };
+	struct import before;
 	struct writes writes;
 	enum err err;
 	int rows;
@@ -526,16 +527,21 @@ enum err import_next(struct import *import, bool *ret_more)
 	err = ask_here(import, &page, &here);
 	if (err)
 		return err;
+	before = *import;
 	writes_init(&writes);
 	err = take_page(import, &page, &here, &writes);
 	if (!err)
 		err = write_page(import, &writes);
 	writes_release(&writes);
-	if (!err) {
-		import->after = db_int(&page, rows - 1, 0);
-		import->read += rows;
+	if (err) {
+		/* What was counted of this page was not written. */
+		memcpy(import->clients, before.clients, sizeof(before.clients));
+		memcpy(import->tokens, before.tokens, sizeof(before.tokens));
+		return err;
 	}
-	return err;
+	import->after = db_int(&page, rows - 1, 0);
+	import->read += rows;
+	return ERR_OK;
 }
 
 static enum err check_source(struct import *import)

@@ -12,13 +12,9 @@
 
 #include "base/banned.h"
 
-static enum err check_database(const char *name, const struct secret *value,
-			       const struct config *config, FILE *faults)
+enum err settings_check_database(const char *name, const char *url, const struct config *config,
+				 FILE *faults)
 {
-	const char *url = value->data;
-
-	if (!url) /* said already */
-		return ERR_OK;
 	if (!db_url_is_valid(url)) {
 		fprintf(faults,
 			"%s: is not allowed; allowed is a libpq URL (postgresql://…) or keyword string (host=… dbname=…)\n",
@@ -33,6 +29,13 @@ static enum err check_database(const char *name, const struct secret *value,
 		"or, where nobody else is on that network, set DATABASE_PLAINTEXT_IN_PRODUCTION=accept\n",
 		name);
 	return ERR_CONFIG;
+}
+
+static enum err check_database(const char *name, const struct secret *value,
+			       const struct config *config, FILE *faults)
+{
+	/* One that is not set was said already. */
+	return value->data ? settings_check_database(name, value->data, config, faults) : ERR_OK;
 }
 
 /* The others are the first where they are not set: nothing is said twice. */

@@ -458,9 +458,9 @@ def test_password_comes_from_the_environment(database, source, tmp_path, how):
 
 
 WRONG = {
-    "no --from": ((), "--from must be"),
-    "a word": (("--from", "original"), "--from must be"),
-    "another database": (("--from", "mysql://a/b"), "--from must be"),
+    "no --from": ((), "--from is missing"),
+    "a word": (("--from", "original"), "--from: is not allowed; allowed is a libpq URL"),
+    "another database": (("--from", "mysql://a/b"), "--from: is not allowed; allowed is a libpq URL"),
     "batch": (("--from", "dbname=d", "--batch", "0"), "--batch must be"),
     "one too many": (("--from", "dbname=d", "more"), "'more' is one argument too many"),
 }
@@ -490,7 +490,7 @@ def test_database_that_is_none_of_the_original(database, make_database):
 def test_remote_database_without_tls_is_refused_in_production(database):
     """As one in DATABASE_URL is."""
     done = run_from(database, "postgresql://original@db.example.test/d", ENVIRONMENT="production")
-    assert done.returncode == 2 and "--from does not insist on TLS" in done.stderr
+    assert done.returncode == 2 and "--from: does not insist on TLS" in done.stderr
 
 
 def test_another_secret_key_imports_nothing(service, source):
@@ -536,6 +536,18 @@ def test_killed_import_is_run_again(database, source):
         "tokens imported": 3000 - before, "tokens that are here already": before}
     assert database.one("SELECT count(*), count(DISTINCT client_id) FROM tokens") == (3000, 3000)
     assert database.one("SELECT count(*) FROM audit_log") == (6000,)
+
+
+def test_page_that_was_not_written_is_not_counted(database, source):
+    """The database refuses one client's row: its page is left whole, and nobody is told that it came."""
+    source.fill(100)
+    database.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$")
+    database.execute("CREATE TRIGGER refuse BEFORE INSERT ON clients FOR EACH ROW WHEN (NEW.branch_id = 'many-75') EXECUTE FUNCTION refuse()")
+    done = move_in(database, source, "--batch", "30")
+    assert done.returncode == 1 and "refused: import" in done.stderr and "no room" in done.stderr, done.stderr
+    assert database.one("SELECT count(*) FROM clients") == (60,)
+    told = counts(done)
+    assert (told["clients read"], told["clients imported"], told["tokens imported"]) == (60, 60, 60)
 
 
 def timed(database, source):
