@@ -13,6 +13,7 @@ import pytest
 
 from support import privileged, processes
 from support.flow import unique
+from support.hosts import locked
 from support.postgres import TEMPLATE
 from support.processes import INSTANCE, ROOT, wait_until
 
@@ -78,6 +79,16 @@ def test_migrations_go_forward_and_back(make_database):
     assert columns(database) == before
     migrate(database, "revert", "--all", "-y")
     assert tables(database) == []
+
+
+def test_migration_that_waits_for_a_lock_gives_up(make_database):
+    """Behind one that waits for a table everybody waits: it ends, with nothing changed, and can be run again."""
+    database = make_database()
+    with locked(database, f"LOCK TABLE {', '.join(TABLES)} IN ACCESS SHARE MODE"):
+        with pytest.raises(AssertionError, match="lock timeout"):
+            database.migrate("revert", "-y")
+    assert "Nothing to deploy" in database.migrate("status")
+    assert "Nothing to deploy" not in database.migrate("revert", "-y") + database.migrate("status")
 
 
 def test_revert_asks_first(database):
