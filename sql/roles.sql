@@ -43,6 +43,12 @@ SELECT format('CREATE DATABASE %I OWNER token_service_owner TEMPLATE template0 E
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO token_service_worker;
 
+-- A session whose worker has given up must not go on waiting for a lock: they would pile up.
+SELECT current_setting('server_version_num')::int >= 140000 AS checks_connections \gset
+\if :checks_connections
+	ALTER ROLE token_service_worker SET client_connection_check_interval = '1s';
+\endif
+
 \connect :"database"
 
 -- Before PostgreSQL 15 everybody could create tables in "public".

@@ -183,7 +183,8 @@ void call_fail(struct call *call, enum err err)
 	json_out_bool(&body, "success", false);
 	json_out_string(&body, "error", info->code);
 	json_out_string(&body, "message", message);
-	if (problem->faults)
+	/* A caller without a good key is not told what else is wrong. */
+	if (problem->faults && err == ERR_VALIDATION_FAILED)
 		json_out_raw(&body, "detail", json_text(problem->faults));
 	else
 		json_out_string(&body, "detail", message);

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/strbuf.h"
 #include "crypto/random.h"
 
 #include "base/banned.h"
 
 #define PREFIX_LEN (sizeof(KEY_PREFIX) - 1)
+#define IDS_MAX ((size_t)DB_BATCH_MAX * 24) /* 20 digits and a comma for each */
 
 static bool is_well_formed(const char *key)
 {
@@ -51,19 +53,38 @@ enum err key_answer(const struct db_query *query, struct caller *ret_caller)
 	return ERR_OK;
 }
 
-void key_note_use(const struct domain *domain, const struct db_query *query)
+/* The key's id; 0: it is not good, or its use was noted within the last minute. */
+static int64_t id_to_note(const struct db_query *query)
 {
-	struct db_query used;
 	struct key_row row;
 
 	if (query->err || !db_rows(query))
-		return;
+		return 0;
 	key_row(query, &row);
-	if (row.is_revoked || row.is_expired || row.is_use_noted)
+	return row.is_revoked || row.is_expired || row.is_use_noted ? 0 : row.id;
+}
+
+void keys_note_use(const struct domain *domain, const struct db_query *queries, size_t count)
+{
+	CLEANUP(strbuf_release) struct strbuf ids = STRBUF_INIT(IDS_MAX);
+	CLEANUP(db_query_release) struct db_query used;
+
+	db_query_init(&used, NULL);
+	for (size_t i = 0; i < count; i++) {
+		int64_t id = id_to_note(&queries[i]);
+
+		if (!id)
+			continue;
+		strbuf_putc(&ids, ids.len ? ',' : '{');
+		strbuf_put_int(&ids, id);
+	}
+	if (!ids.len)
 		return;
-	key_used_query(&used, row.id);
+	strbuf_putc(&ids, '}');
+	if (!strbuf_ok(&ids))
+		return;
+	keys_used_query(&used, ids.data);
 	(void)!db_exec(domain->db, &used, clock_monotonic_ms() + DB_CALL_MS);
-	db_query_release(&used);
 }
 
 enum err key_create(struct db *db, struct key_fields *fields, char *ret_key, int64_t *ret_id,

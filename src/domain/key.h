@@ -26,9 +26,9 @@ void key_ask(const char *hash, struct db_query *query);
  * @ret_caller borrows from @query. */
 MUST_CHECK enum err key_answer(const struct db_query *query, struct caller *ret_caller);
 
-/* After the answer: notes that the key of @query was used, once a minute at most. What fails is
- * left to the next use. */
-void key_note_use(const struct domain *domain, const struct db_query *query);
+/* After the answers: notes in one statement that the keys of @queries were used, of each once a
+ * minute at most. What fails is left to the next use. */
+void keys_note_use(const struct domain *domain, const struct db_query *queries, size_t count);
 
 /* --- for whoever runs the service ----------------------------------------------------------------- */
 

@@ -126,7 +126,8 @@ static bool is_token_read(const struct call *call)
 	       !call->handed_on;
 }
 
-void worker_call_done(struct worker *worker, const struct call *call, enum err err)
+void worker_call_done(struct worker *worker, const struct call *call, enum err err,
+		      const char *failure)
 {
 	const char *method = call->route ? call->route->method : "";
 	const char *route = call->route ? call->route->pattern : "";
@@ -149,10 +150,8 @@ void worker_call_done(struct worker *worker, const struct call *call, enum err e
 	    LOG_STR("method", method), LOG_STR("route", route),
 	    LOG_NUM("key_id", call->caller.key_id), LOG_NUM("client_id", call->client_id),
 	    LOG_NUM("status", call->reply.status), LOG_STR("error", code),
-	    LOG_STR("provider_error", call->problem.provider_error),
-	    LOG_STR("database", db_failure(worker->domain.db)),
+	    LOG_STR("provider_error", call->problem.provider_error), LOG_STR("database", failure),
 	    LOG_NUM("duration_ms", (answered_us - call->arrived_us) / 1000));
-	db_clear_failure(worker->domain.db);
 }
 
 static void set_up_signals(void)

@@ -53,7 +53,9 @@ enum log_level worker_log_level(enum err err);
 
 /* A call with what this worker gives every one of its calls. */
 struct call *worker_call_new(struct worker *worker);
-/* Logs what is worth it about a call that was answered, and counts it. */
-void worker_call_done(struct worker *worker, const struct call *call, enum err err);
+/* Logs what is worth it about a call that was answered, and counts it. @failure: what its statements
+ * failed with; "": nothing. */
+void worker_call_done(struct worker *worker, const struct call *call, enum err err,
+		      const char *failure);
 
 #endif

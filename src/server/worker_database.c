@@ -21,8 +21,8 @@
 
 /* Each may bring a statement of its own and one about its key. */
 #define CONNECTIONS (DB_BATCH_MAX / 2)
-/* A round of requests reads from nginx, asks the database (a second time for what writes and needs
- * a key first, a third time to note which keys were used) for DB_CALL_MS at most, and answers. */
+/* A round of requests reads from nginx, asks the database (a second time for what comes_second(),
+ * a third time to note which keys were used) for DB_CALL_MS at most each time, and answers. */
 #define ROUND_MS 8000
 /* How long a stopping worker still waits for a request on its way over an idle connection. */
 #define LINGER_MS 200
@@ -66,6 +66,14 @@ static void loop_release(struct database_loop *loop)
 	}
 }
 
+/* What a statement of this lane failed with, for the log: others ran in the same round trip. */
+static const char *failure_of(const struct lane *lane)
+{
+	if (lane->call->query.failure)
+		return lane->call->query.failure;
+	return lane->key && lane->key->failure ? lane->key->failure : "";
+}
+
 static void reply(struct database_loop *loop, struct lane *lane, enum err err)
 {
 	struct call *call = lane->call;
@@ -73,7 +81,7 @@ static void reply(struct database_loop *loop, struct lane *lane, enum err err)
 	if (err)
 		call_fail(call, err);
 	http_connection_reply(lane->conn, &call->reply, !loop->stop_at_ms);
-	worker_call_done(loop->worker, call, err);
+	worker_call_done(loop->worker, call, err, failure_of(lane));
 	call_end(call);
 	lane->asked = false;
 }
@@ -149,13 +157,14 @@ static void begin_new(struct database_loop *loop)
 	}
 }
 
-/* Does it wait until its key was found good? What only reads goes along with the key, in the same
- * round trip, and is thrown away if that is not good. */
-static bool waits_for_key(const struct lane *lane)
+/* What only reads goes along with the keys, in the first round trip, and is thrown away if its key
+ * is not good. What writes has to wait for its key; and what may wait itself, for a lock or for many
+ * rows, must not hold up the others. */
+static bool comes_second(const struct lane *lane)
 {
 	const struct db_stmt *stmt = lane->call->query.stmt;
 
-	return lane->key && (lane->err || !stmt || stmt->effect == DB_WRITES);
+	return lane->err || !stmt || stmt->effect == DB_WRITES || stmt->takes_long;
 }
 
 static void run(struct database_loop *loop, struct db_query **queries, size_t count)
@@ -164,7 +173,7 @@ static void run(struct database_loop *loop, struct db_query **queries, size_t co
 		db_run(loop->worker->domain.db, queries, count, clock_monotonic_ms() + DB_CALL_MS);
 }
 
-/* All keys, and every statement that need not wait for one. */
+/* All keys, and every statement that does not come later. */
 static void ask_first(struct database_loop *loop)
 {
 	struct db_query *queries[DB_BATCH_MAX];
@@ -175,7 +184,7 @@ static void ask_first(struct database_loop *loop)
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct lane *lane = &loop->lanes[i];
 
-		if (lane->asked && !waits_for_key(lane))
+		if (lane->asked && !comes_second(lane))
 			queries[count++] = &lane->call->query;
 	}
 	run(loop, queries, count);
@@ -190,7 +199,7 @@ static bool must_ask_again(struct database_loop *loop, struct lane *lane)
 	if (!err)
 		err = lane->err;
 	if (!err && call->query.stmt) {
-		if (waits_for_key(lane))
+		if (comes_second(lane))
 			return true;
 		err = call->route->answer(call);
 	}
@@ -213,19 +222,22 @@ static void ask_and_answer(struct database_loop *loop)
 		queries[count] = &lane->call->query;
 		again[count++] = lane;
 	}
+	/* What was answered is told before anything that may take long. */
+	log_flush(&loop->worker->log);
 	run(loop, queries, count);
 	for (size_t i = 0; i < count; i++)
 		reply(loop, again[i], again[i]->call->route->answer(again[i]->call));
 }
 
-/* The callers have their answers: nobody waits for this. */
+/* The callers have their answers, only the next ones wait for this. */
 static void note_keys(struct database_loop *loop)
 {
-	for (size_t i = 0; i < loop->nkeys; i++) {
-		key_note_use(&loop->worker->domain, &loop->keys[i]);
+	keys_note_use(&loop->worker->domain, loop->keys, loop->nkeys);
+	for (size_t i = 0; i < loop->nkeys; i++)
 		db_query_release(&loop->keys[i]);
-	}
 	loop->nkeys = 0;
+	/* Its lanes told what failed of their own. */
+	db_clear_failure(loop->worker->domain.db);
 }
 
 /* Fills loop->fds: the connections, then the listener, then the database. Returns how long to wait,
@@ -286,7 +298,6 @@ void worker_database_loop(struct worker *worker)
 		if (loop->fds[CONNECTIONS].revents)
 			begin_new(loop);
 		ask_and_answer(loop);
-		/* What was answered is told before anything that may take long. */
 		log_flush(&worker->log);
 		note_keys(loop);
 		worker_idle(worker);

@@ -73,7 +73,8 @@ static void serve(struct worker *worker, struct http_connection *conn, struct ca
 			call_fail(call, err);
 		send_reply(call);
 	}
-	worker_call_done(worker, call, err);
+	worker_call_done(worker, call, err, db_failure(worker->domain.db));
+	db_clear_failure(worker->domain.db);
 	call_end(call);
 }
 

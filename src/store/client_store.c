@@ -43,7 +43,7 @@ static const struct db_stmt CLIENT_BY_ID = {
 /* The last column is where the search stopped, NULL at the end of the table; a row without a client
  * carries it when there is none. */
 static const struct db_stmt CLIENT_PAGE = {
-	.name = "client_page", .nparams = 5, .ncols = CLIENT_NCOLS + 1, .effect = DB_READS,
+	.name = "client_page", .nparams = 5, .ncols = CLIENT_NCOLS + 1, .effect = DB_READS, .takes_long = true,
 	.sql = "SELECT page.*, s.stopped FROM (SELECT max(id) AS last, "
 	       "CASE WHEN count(*) = " SCANNED " THEN max(id) END AS stopped "
 	       "FROM (SELECT id FROM clients WHERE id > $1 ORDER BY id LIMIT "

@@ -42,6 +42,7 @@ struct db *db_new(const char *url)
 	struct db *db = mem_alloc(sizeof(*db));
 
 	db->url = url;
+	db_hosts_init(&db->hosts, url);
 	db->prepares = true;
 	return db;
 }
@@ -61,6 +62,7 @@ void db_free(struct db *db)
 	if (!db)
 		return;
 	db_close(db);
+	db_hosts_release(&db->hosts);
 	free(db);
 }
 
@@ -115,11 +117,17 @@ void db_set_error(struct db *db, const char *message)
 		*s = ' ';
 }
 
-void db_set_failure(struct db *db, const char *stmt, const char *sqlstate, const char *message)
+void db_set_failure(struct db *db, struct db_query *query, const char *sqlstate,
+		    const char *message)
 {
+	char failure[sizeof(db->failure)];
+
+	snprintf(failure, sizeof(failure), "%s: %s %s", query->stmt->name, sqlstate,
+		 message ? message : "");
+	free(query->failure);
+	query->failure = mem_strdup(failure);
 	if (!*db->failure)
-		snprintf(db->failure, sizeof(db->failure), "%s: %s %s", stmt, sqlstate,
-			 message ? message : "");
+		memcpy(db->failure, failure, sizeof(failure));
 }
 
 const char *db_failure(const struct db *db)
@@ -222,12 +230,50 @@ static void count_connect(struct db *db, enum err err)
 	db->connected_before |= !err;
 }
 
-enum err db_connect(struct db *db, int64_t deadline_ms)
+static enum err connect_once(struct db *db, int64_t deadline_ms)
 {
 	/* "dbname" takes a whole URL or keyword string when it is to be expanded. */
-	const char *const keys[] = { "password", "dbname", "fallback_application_name",
+	const char *const keys[] = { "password",        "dbname", "host",
+				     "hostaddr",        "port",   "fallback_application_name",
 				     "client_encoding", NULL };
-	const char *const values[] = { db->password, db->url, "token-service", "UTF8", NULL };
+	const char *const values[] = { db->password,    db->url,
+				       db->hosts.names, db->hosts.addresses,
+				       db->hosts.ports, "token-service",
+				       "UTF8",          NULL };
+	enum err err;
+
+	db_set_error(db, "");
+	db->silent = false;
+	db->conn = PQconnectStartParams(keys, values, 1);
+	if (db->conn)
+		PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
+	err = connect_poll(db, deadline_ms);
+	if (err && db->conn && !*db->last_error)
+		db_set_error(db, PQerrorMessage(db->conn));
+	if (err)
+		db_close(db);
+	return err;
+}
+
+/* A host that is silent must not use up the time of those that come after it. */
+static enum err connect_in_turn(struct db *db, int64_t deadline_ms)
+{
+	bool was_silent = db->silent;
+	enum err err = ERR_DATABASE_UNAVAILABLE;
+
+	for (size_t left = db->hosts.count; err && left; left--) {
+		err = connect_once(db,
+				   clock_monotonic_ms() + clock_left_ms(deadline_ms) / (int)left);
+		if (!db->silent)
+			break;
+		db_hosts_next(&db->hosts);
+	}
+	db->silent |= was_silent;
+	return err;
+}
+
+enum err db_connect(struct db *db, int64_t deadline_ms)
+{
 	enum err err;
 
 	if (db->conn)
@@ -238,14 +284,8 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		return db->refusal ? db->refusal : ERR_DATABASE_UNAVAILABLE;
 	if (db->silent && clock_left_ms(deadline_ms) > CONNECT_AGAIN_MS)
 		deadline_ms = clock_monotonic_ms() + CONNECT_AGAIN_MS;
-	db_set_error(db, "");
-	db->conn = PQconnectStartParams(keys, values, 1);
-	if (db->conn)
-		PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
 	db->refusal = ERR_OK;
-	err = connect_poll(db, deadline_ms);
-	if (err && db->conn && !*db->last_error)
-		db_set_error(db, PQerrorMessage(db->conn));
+	err = connect_in_turn(db, deadline_ms);
 	if (!err) {
 		err = ask_on_connect(db, deadline_ms);
 		if (err && err != ERR_DATABASE_UNAVAILABLE)

@@ -37,7 +37,8 @@ struct db_stmt {
 	/* The same for many values of its one parameter: of a JSON array of them it gives at most one
 	 * row each, with the value's place in the array, from 1, as its last column. NULL: there is none. */
 	const struct db_stmt *of_many;
-	bool for_owner; /* of the tables, with DATABASE_ADMIN_URL: the workers may not run it */
+	bool takes_long; /* looks at many rows: others should not wait for it */
+	bool for_owner;  /* of the tables, with DATABASE_ADMIN_URL: the workers may not run it */
 };
 
 /* A statement with its parameters, then its result. Text parameters are borrowed until the run;
@@ -50,6 +51,7 @@ struct db_query {
 
 	enum err err;
 	char sqlstate[6];       /* of the error; "" when it was none of PostgreSQL's */
+	char *failure;          /* of the statement, for the log: as db_failure(); NULL: none */
 	void *result;           /* PGresult */
 	struct db_share *share; /* whose result it is; NULL: its own */
 	int first_row, rows;    /* of a shared result: which are this query's */
@@ -116,8 +118,9 @@ const char *db_last_error(const struct db *db);
 
 /*
  * Runs @count independent queries (at most DB_BATCH_MAX) in one round trip, many of one statement
- * as one of its .of_many, and sets each one's err: ERR_OK; what db_on_connect()'s function said; ERR_DATABASE_UNAVAILABLE: no answer by @deadline_ms (monotonic) or no
- * connection; ERR_DB_CONFLICT, ERR_DB_LOCKED; ERR_DB_NO_ROW: a foreign key met no row;
+ * as one of its .of_many, and sets each one's err: ERR_OK; what db_on_connect()'s function said;
+ * ERR_DATABASE_UNAVAILABLE: no answer by @deadline_ms (monotonic), none but that it was cancelled,
+ * or no connection; ERR_DB_CONFLICT, ERR_DB_LOCKED; ERR_DB_NO_ROW: a foreign key met no row;
  * ERR_INTERNAL: the statement failed, see sqlstate.
  */
 void db_run(struct db *db, struct db_query **queries, size_t count, int64_t deadline_ms);

@@ -1,6 +1,6 @@
 /*
- * What db.c (the connection), db_pipeline.c (batches over it), db_gather.c (many queries as one) and
- * db_query.c (one of them) share.
+ * What db.c (the connection), db_hosts.c (to whom), db_pipeline.c (batches over it), db_gather.c (many
+ * queries as one) and db_query.c (one of them) share.
  */
 #ifndef STORE_DB_INTERNAL_H
 #define STORE_DB_INTERNAL_H
@@ -12,10 +12,17 @@
 
 #define DB_PREPARED_MAX 64
 
+/* Of a URL, the one that is tried first at the front; NULL: the URL does not say. */
+struct db_hosts {
+	size_t count; /* at least 1 */
+	char *names, *addresses, *ports;
+};
+
 struct db {
 	PGconn *conn; /* NULL while there is none; in pipeline mode otherwise */
 	const char *url;
-	const char *password; /* NULL: what the URL or libpq's own ways say */
+	struct db_hosts hosts; /* of it */
+	const char *password;  /* NULL: what the URL or libpq's own ways say */
 	const struct db_stmt *prepared[DB_PREPARED_MAX]; /* on this connection */
 	size_t nprepared;
 	bool prepares;
@@ -56,11 +63,17 @@ size_t db_gather(struct db_gathering *gathering, struct db_query **queries, size
 MUST_CHECK bool db_spread(struct db_gathering *gathering);
 void db_gathering_release(struct db_gathering *gathering);
 
+void db_hosts_init(struct db_hosts *hosts, const char *url);
+void db_hosts_release(struct db_hosts *hosts);
+/* From now on the next host is tried first. */
+void db_hosts_next(struct db_hosts *hosts);
+
 /* Waits until the socket is ready for @events (poll's) or @deadline_ms. */
 MUST_CHECK enum err db_wait(struct db *db, short events, int64_t deadline_ms);
 /* Closes; the next db_connect() may try at once. */
 void db_close(struct db *db);
 void db_set_error(struct db *db, const char *message);
-void db_set_failure(struct db *db, const char *stmt, const char *sqlstate, const char *message);
+void db_set_failure(struct db *db, struct db_query *query, const char *sqlstate,
+		    const char *message);
 
 #endif

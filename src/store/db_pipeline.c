@@ -124,7 +124,7 @@ static enum err error_of(const char *sqlstate)
 		return ERR_DB_CONFLICT;
 	if (!strcmp(sqlstate, "23503"))
 		return ERR_DB_NO_ROW;
-	/* Both are set for waits on a lock alone: lock_timeout counts each lock of a queue anew. */
+	/* Both are set for waits on a lock: lock_timeout counts each lock of a queue anew. */
 	if (!strcmp(sqlstate, "55P03") || !strcmp(sqlstate, "57014"))
 		return ERR_DB_LOCKED;
 	return ERR_INTERNAL;
@@ -144,9 +144,12 @@ static void set_failed(struct db *db, struct batch *batch, struct db_query *quer
 		batch->lost = true;
 		return;
 	}
-	db_set_failure(db, query->stmt->name, sqlstate, message);
+	db_set_failure(db, query, sqlstate, message);
 	snprintf(query->sqlstate, sizeof(query->sqlstate), "%s", sqlstate);
 	query->err = error_of(sqlstate);
+	/* It waits for no lock: the server, or whoever runs it, had no time for it. */
+	if (query->err == ERR_DB_LOCKED && query->stmt->effect == DB_READS)
+		query->err = ERR_DATABASE_UNAVAILABLE;
 }
 
 /* The statements since the last sync are committed only now: until then a commit may fail. */
@@ -309,10 +312,8 @@ void db_run(struct db *db, struct db_query **queries, size_t count, int64_t dead
 	size_t nasked = db_gather(&gathering, queries, count, asked);
 
 	run_each(db, asked, nasked, deadline_ms);
-	if (!db_spread(&gathering)) {
-		db_clear_failure(db);
+	if (!db_spread(&gathering))
 		run_each(db, gathering.members, gathering.count, deadline_ms);
-	}
 	db_gathering_release(&gathering);
 }
 

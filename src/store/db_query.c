@@ -25,6 +25,8 @@ void db_query_release(struct db_query *query)
 		PQclear(query->share->result);
 		free(query->share);
 	}
+	free(query->failure);
+	query->failure = NULL;
 	query->result = NULL;
 	query->share = NULL;
 	query->first_row = 0;

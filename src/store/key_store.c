@@ -14,9 +14,9 @@ static const struct db_stmt KEY_BY_HASH = {
 	       "FROM api_keys WHERE key_hash = $1::bytea",
 };
 
-static const struct db_stmt KEY_USED = {
-	.name = "key_used", .nparams = 1, .ncols = 0, .effect = DB_WRITES,
-	.sql = "UPDATE api_keys SET last_used_at = now() WHERE id = (SELECT id FROM api_keys WHERE id = $1 "
+static const struct db_stmt KEYS_USED = {
+	.name = "keys_used", .nparams = 1, .ncols = 0, .effect = DB_WRITES,
+	.sql = "UPDATE api_keys SET last_used_at = now() WHERE id IN (SELECT id FROM api_keys WHERE id = ANY ($1::bigint[]) "
 	       "AND COALESCE(last_used_at <= now() - interval '1 minute', true) FOR UPDATE SKIP LOCKED)",
 };
 
@@ -63,10 +63,10 @@ void key_row(const struct db_query *query, struct key_row *ret_row)
 	};
 }
 
-void key_used_query(struct db_query *query, int64_t id)
+void keys_used_query(struct db_query *query, const char *ids)
 {
-	db_query_init(query, &KEY_USED);
-	db_query_int(query, id);
+	db_query_init(query, &KEYS_USED);
+	db_query_text(query, ids);
 }
 
 void key_insert_query(struct db_query *query, const struct key_fields *fields)

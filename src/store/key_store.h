@@ -22,9 +22,9 @@ struct key_row {
 void key_by_hash_query(struct db_query *query, const char *hash);
 void key_row(const struct db_query *query, struct key_row *ret_row);
 
-/* Notes the use of key @id unless that was done within the last minute, or is being done by
- * somebody else. */
-void key_used_query(struct db_query *query, int64_t id);
+/* Notes the use of the keys @ids, an array as PostgreSQL reads it ("{1,2}"; borrowed), but of those
+ * of which that was done within the last minute, or is being done by somebody else. */
+void keys_used_query(struct db_query *query, const char *ids);
 
 /* --- for the owner of the table alone, with DATABASE_ADMIN_URL ----------------------------------- */
 

@@ -1,12 +1,15 @@
 """/health, /health/live, /health/ready and /: what a supervisor and a load balancer see."""
 
 import re
+import socket
 import time
 
 import pytest
 
 from support.flow import connect_fast, expire, refused, register, registration
+from support.hosts import locked, results, waiting_for_locks
 from support.processes import seconds, wait_until
+from support.trouble import frozen
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 NAME = "Token Generation Service"
@@ -134,6 +137,61 @@ def test_database_goes_away_and_comes_back(cluster, service, provider):
     ).json()["stale"] is False
     assert service.worker_pids() == workers_before  # nobody had to be restarted
     assert provider.log()[0]["result"] == "ok"
+
+
+@pytest.fixture
+def silent_port():
+    """A port at which everybody may connect, and is never answered: a server that hangs, or whose network swallows."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_silent_host_leaves_time_for_the_next_one(make_service, database, provider, silent_port):
+    """Of several hosts in DATABASE_URL the first does not answer: no call fails for it, at the start and after a cut."""
+    url = (f"host=127.0.0.1,{database.cluster.sockets} port={silent_port},5432 dbname={database.name}"
+           " user=token_service_worker target_session_attrs=read-write")
+    service = make_service({"DATABASE_URL": url, "DATABASE_WORKERS": "1", "REFRESHERS": "0"})
+    client = register(service, provider)
+    grant = connect_fast(service, provider, client)
+    database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'token_service_worker'"
+                     " AND datname = current_database()")
+    answer = service.get(f"/tokens/{client['branch_identifier']}")
+    assert answer.status_code == 200 and answer.json()["access_token"] == grant["access_token"], answer.text
+
+
+def test_calls_that_were_given_up_leave_no_session_behind(make_service, database, provider):
+    """Whatever keeps the table: a session whose worker has given up ends, though its lock never comes."""
+    service = make_service({"DATABASE_WORKERS": "1", "REFRESHERS": "0"})
+    client = register(service, provider)
+    with locked(database, "LOCK TABLE clients IN ACCESS EXCLUSIVE MODE"):
+        for _ in range(3):
+            refused(service.get(f"/tokens/{client['branch_identifier']}"), 503, "database_unavailable")
+        wait_until(lambda: waiting_for_locks(database) == 0, what="nobody waits who was given up")
+    assert wait_until(lambda: service.get(f"/clients/{client['client_id']}").status_code == 200)
+
+
+def test_cancelled_read_is_a_database_that_has_no_time(make_service, database, provider):
+    """A statement_timeout that an administrator has set: 503 and worth another try, no error of the service."""
+    database.execute(f"ALTER ROLE token_service_worker IN DATABASE {database.name} SET statement_timeout = '300ms'")
+    service = make_service({"DATABASE_WORKERS": "1", "REFRESHERS": "0"})
+    client = register(service, provider)
+    with locked(database, "LOCK TABLE clients IN ACCESS EXCLUSIVE MODE"):
+        refused(service.get(f"/tokens/{client['branch_identifier']}"), 503, "database_unavailable")
+
+
+def test_call_that_waits_for_a_lock_holds_up_no_read(make_service, database, provider):
+    """They are ready at once and in one worker: the read is answered, the login is told."""
+    service = make_service({"DATABASE_WORKERS": "1", "REFRESHERS": "0"})
+    client = register(service, provider)
+    grant = connect_fast(service, provider, client)
+    with locked(database, "LOCK TABLE oauth_states IN ACCESS EXCLUSIVE MODE"):
+        with frozen(service):
+            login = service.start("GET", f"/oauth/login/{client['client_id']}")
+            reads = [service.start("GET", f"/tokens/{client['branch_identifier']}") for _ in range(3)]
+            time.sleep(0.1)  # they are on their way
+        for answer in results(reads):
+            assert answer.status_code == 200 and answer.json()["access_token"] == grant["access_token"], answer.text
+        refused(results([login])[0], 503, "database_unavailable")
 
 
 def test_terminated_connections_are_not_noticed(service, provider):

@@ -2,16 +2,18 @@
 
 import contextlib
 import threading
+import time
 
 import psycopg2
 import pytest
 
 from support import keys
 from support.flow import connect_fast, expire, register, registration, rows
-from support.hosts import locked, two_hosts, waiting_for_locks
+from support.hosts import locked, results, two_hosts, waiting_for_locks
 from support.proxy import CountingProxy
 from support.keys import REQUIRED, acting, bearer
 from support.processes import wait_until
+from support.trouble import frozen
 
 BRANCHES = "acme-*"
 UNKNOWN = "tsk_" + "A" * 43
@@ -435,6 +437,31 @@ def test_locked_key_row_is_in_nobodys_way(make_service, callers, database):
             call()  # the worker is done with the note of the one before
             assert waiting_for_locks(database) == 0 and sessions() == before
         assert database.one("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL")[0] == 0
+
+
+def test_locked_keys_are_noted_by_nobody_but_all_at_once(make_service, database):
+    """Eight keys of one round, and a table that cannot be written: the worker waits once, and lives."""
+    service = make_service({**REQUIRED, "DATABASE_WORKERS": "1", "REFRESHERS": "0"})
+    mine = [keys.create(database, "admin") for _ in range(8)]
+    worker = service.worker_pids("database")
+    with locked(database, "LOCK TABLE api_keys IN SHARE MODE"):
+        with frozen(service):
+            calls = [service.start("GET", "/clients", headers=bearer(key)) for key in mine]
+            time.sleep(0.1)  # they are on their way
+        assert {answer.status_code for answer in results(calls)} == {200}
+        assert service.get("/clients", headers=bearer(mine[0])).status_code == 200
+    assert service.worker_pids("database") == worker and not service.log_events("worker past its deadline")
+    for key in mine:
+        assert service.get("/clients", headers=bearer(key)).status_code == 200
+    wait_until(lambda: database.one("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL")[0] == len(mine))
+
+
+def test_bad_key_is_told_nothing_of_the_request(service, callers, provider):
+    """What else is wrong is for those whose key is good: the detail is the message, as of every 401."""
+    answer = service.get("/tokens/acme-1?min_ttl=no", headers=callers.headers("revoked"))
+    assert answer.status_code == 401 and answer.json()["detail"] == answer.json()["message"]
+    answer = service.post("/clients", headers=callers.headers("fetcher"), json={})
+    assert answer.status_code == 403 and answer.json()["detail"] == answer.json()["message"]
 
 
 # --- what can be seen ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 
@@ -13,7 +14,9 @@ from support import keys
 from support.answers import JSON
 from support.flow import connected, expire, path_of, registration
 from support.keys import REQUIRED
+from support.hosts import results
 from support.processes import wait_until
+from support.trouble import frozen
 
 FIELDS = {"time", "level", "event", "request_id", "method", "route", "key_id", "client_id", "status", "error",
           "provider_error", "database", "duration_ms"}
@@ -145,3 +148,24 @@ def test_what_a_request_met_carries_its_id(make_service, provider, cluster):
         assert {event["request_id"] for event in found} <= set(ids)
         # Who works for nobody has nobody's id.
         wait_until(lambda: [event for event in service.log_events("database unavailable") if not event["request_id"]])
+
+
+def test_failure_in_the_database_is_told_of_the_call_that_had_it(make_service, database, provider):
+    """Five calls that are ready at once, and one worker: the second's statement is refused, only its line says so."""
+    service = make_service({"DATABASE_WORKERS": "1", "REFRESHERS": "0"})
+    client = connected(service, provider)
+    shown, name = f"/clients/{client['client_id']}", "workspace_name"
+    others = ", ".join(column for (column,) in database.all(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'clients' AND column_name <> %s", (name,)))
+    database.execute("REVOKE SELECT ON clients FROM token_service_worker")
+    database.execute(f"GRANT SELECT ({others}) ON clients TO token_service_worker")
+    targets = {"first": path_of(client), "second": shown, "third": path_of(client), "fourth": shown, "fifth": path_of(client)}
+    with frozen(service):
+        calls = [service.start("GET", target, headers={"X-Request-Id": id}) for id, target in targets.items()]
+        time.sleep(0.1)  # they are on their way
+    assert [answer.status_code for answer in results(calls)] == [200, 500, 200, 500, 200]
+    for id, target in targets.items():
+        told = lines_of(service, id)[-1]["database"]
+        assert ("42501" in told) == (target == shown), f"{id}: {told}"
+    assert service.get("/health/live", headers={"X-Request-Id": "after"}).status_code == 200
+    assert lines_of(service, "after")[-1]["database"] == ""
