@@ -76,8 +76,13 @@ async function call(method, path, { query = {}, body, signal } = {}) {
 		throw new ApiError(0, "unreachable", "The service does not answer. Check the connection, then try again.");
 	}
 	setServerTime(response.headers.get("Date"));
-	if (response.ok)
-		return text ? JSON.parse(text) : null;
+	if (response.ok) {
+		try {
+			return text ? JSON.parse(text) : null;
+		} catch {
+			throw new ApiError(response.status, "unknown", "Something between this page and the service answered. Reload the page.");
+		}
+	}
 	const error = errorOf(response, text);
 	if (error.isRefusal)
 		onRefusal(error);

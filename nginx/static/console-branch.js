@@ -4,7 +4,7 @@ import { ApiError, changeClient, deleteClient, isAbort, refreshToken, revokeToke
 import { confirmFor } from "./console-confirm.js";
 import { busy, button, byId, connectLink, element, toast } from "./console-dom.js";
 import { openChange } from "./console-form.js";
-import { stateMark } from "./console-row.js";
+import { appearance, stateMark } from "./console-row.js";
 import { countdown, stamp } from "./console-time.js";
 import { advice, needsConsent } from "./console-words.js";
 
@@ -34,9 +34,13 @@ export class Sheet {
 		byId("branch-close").addEventListener("click", () => dialog.close());
 		dialog.addEventListener("close", () => {
 			this.client = null;
+			this.connect = null;
 			byId("branch-said").textContent = "";
 			byId("branch-facts").replaceChildren();
 			byId("branch-actions").replaceChildren();
+			// Where it was opened from may be gone.
+			if (document.activeElement === document.body || dialog.contains(document.activeElement))
+				byId("branches-title").focus();
 		});
 	}
 
@@ -52,8 +56,22 @@ export class Sheet {
 	async refresh() {
 		const { client } = this;
 
-		if (client)
-			this.#follow(client, await this.list.refreshOne(client.client_id));
+		if (!client)
+			return;
+		const { now, isGone, error } = await this.list.lookAt(client.client_id);
+		if (this.client?.client_id !== client.client_id)
+			return;
+		if (isGone) {
+			dialog.close();
+			toast(`${client.branch_identifier} was deleted meanwhile.`);
+		} else if (error) {
+			this.#say(`This is not up to date. ${error.message}`);
+			this.isBehind = true;
+		} else if (now) {
+			this.#follow(client, now);
+			if (this.isBehind)
+				this.#say("");
+		}
 	}
 
 	tick() {
@@ -73,16 +91,20 @@ export class Sheet {
 	}
 
 	#say(text) {
+		this.isBehind = false;
 		byId("branch-said").textContent = text;
 	}
 
 	#show(client) {
-		const shown = JSON.stringify(client);
+		const shown = appearance(client);
 
-		if (shown === this.shown)
-			return;
-		this.shown = shown;
 		this.client = client;
+		if (shown === this.shown) {
+			if (this.connect)
+				this.connect.href = client.login_url;
+			return;
+		}
+		this.shown = shown;
 		byId("branch-title").textContent = client.branch_identifier;
 		byId("branch-state").replaceChildren(...stateMark(client));
 		this.#showFacts(client);
@@ -120,11 +142,12 @@ export class Sheet {
 			button(text, { class: className, "data-action": action }, (event) => busy(event.currentTarget, work));
 		const actions = [];
 
+		this.connect = null;
 		if (client.is_active && client.login_url) {
-			actions.push(connectLink(client, { class: consent ? "button main" : "button", "data-action": "connect" }));
+			this.connect = connectLink(client, { class: consent ? "button main" : "button", "data-action": "connect" });
 			if (!consent)
-				actions[0].textContent = "Connect again";
-			actions.push(make("copy", "Copy login link", "", () => this.#copy(client)));
+				this.connect.textContent = "Connect again";
+			actions.push(this.connect, make("copy", "Copy login link", "", () => this.#copy(this.client)));
 		}
 		if (client.is_active && !consent)
 			actions.unshift(make("refresh", "Refresh now", "main", () => this.#refreshNow(client)));
@@ -204,10 +227,14 @@ export class Sheet {
 				await deleteClient(client.client_id);
 			},
 			after: () => {
-				this.list.remove(client.client_id);
+				const isShown = this.client?.client_id === client.client_id;
+
+				this.list.forget(client.client_id);
 				this.list.onChange();
-				dialog.close();
 				toast(`${client.branch_identifier} is deleted.`);
+				if (!isShown)
+					return;
+				dialog.close();
 				byId("branches-title").focus();
 			},
 		});

@@ -1,7 +1,7 @@
 // "Are you sure?", with the name of the branch.
 
 import { ApiError, isAbort } from "./console-api.js";
-import { busy, byId, tell } from "./console-dom.js";
+import { busy, byId, tell, toast } from "./console-dom.js";
 
 const dialog = byId("confirm-dialog");
 const name = byId("confirm-name");
@@ -21,13 +21,17 @@ export function confirmFor(branch, { title, text, action, typed = false, work, a
 	tell(byId("confirm-trouble"), "");
 	name.value = "";
 	name.removeAttribute("aria-invalid");
+	byId("confirm-go").removeAttribute("aria-disabled"); // of one that was closed while its work went on
 	dialog.showModal();
 	(typed ? name : byId("confirm-cancel")).focus();
 }
 
 async function go() {
-	const { branch, typed, work, after } = asked;
+	const mine = asked;
+	const { branch, typed, work, after } = mine;
 
+	if (mine.isUnderWay)
+		return;
 	if (typed && name.value !== branch) {
 		name.setAttribute("aria-invalid", "true");
 		tell(byId("confirm-trouble"), "That is not the name of this branch.");
@@ -35,15 +39,22 @@ async function go() {
 		return;
 	}
 	tell(byId("confirm-trouble"), "");
+	mine.isUnderWay = true;
 	try {
 		await work();
-		dialog.close();
+		if (asked === mine)
+			dialog.close();
 		after();
 	} catch (error) {
-		if (error instanceof ApiError)
-			tell(byId("confirm-trouble"), error.message);
-		else if (!isAbort(error))
+		mine.isUnderWay = false;
+		if (isAbort(error))
+			return;
+		if (!(error instanceof ApiError))
 			throw error;
+		if (asked === mine)
+			tell(byId("confirm-trouble"), error.message);
+		else
+			toast(`${branch}: ${error.message}`);
 	}
 }
 
@@ -52,3 +63,5 @@ byId("confirm-form").addEventListener("submit", (event) => {
 	busy(byId("confirm-go"), go);
 });
 byId("confirm-cancel").addEventListener("click", () => dialog.close());
+// What is under way goes on, but this dialog may be another branch's by its end.
+dialog.addEventListener("close", () => { asked = null; });

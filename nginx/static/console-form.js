@@ -2,7 +2,7 @@
 // say: its messages stand at the fields, and nothing that was typed is lost.
 
 import { ApiError, changeClient, isAbort, registerClient } from "./console-api.js";
-import { busy, byId, element, tell } from "./console-dom.js";
+import { busy, byId, element, tell, toast } from "./console-dom.js";
 
 const FIELDS = [
 	{ name: "branch_id", label: "Branch", hint: "The name that programs ask for its token by." },
@@ -18,7 +18,7 @@ const FIELD_OF = { branch_exists: "branch_id" };
 
 const dialog = byId("form-dialog");
 const form = byId("client-form");
-let submit = async () => {};
+let opened = null; // { title, submit(fields): resolves with what comes after the dialog }
 
 function field({ name, label, hint, type = "text", wide = false }, value) {
 	const id = `field-${name}`;
@@ -61,18 +61,33 @@ function showFaults(error) {
 }
 
 async function onSubmit() {
+	const mine = opened;
+
+	if (mine.isUnderWay)
+		return;
 	clearFaults();
+	mine.isUnderWay = true;
 	try {
-		await submit(Object.fromEntries(new FormData(form)));
+		const after = await mine.submit(Object.fromEntries(new FormData(form)));
+		if (opened === mine)
+			dialog.close();
+		after();
 	} catch (error) {
-		if (error instanceof ApiError)
-			showFaults(error);
-		else if (!isAbort(error))
+		mine.isUnderWay = false;
+		if (isAbort(error))
+			return;
+		if (!(error instanceof ApiError))
 			throw error;
+		if (opened === mine)
+			showFaults(error);
+		else
+			toast(`${mine.title}: ${error.message}`);
 	}
 }
 
-function open(title, action, fields, values) {
+function open(title, action, fields, values, submit) {
+	opened = { title, submit };
+	byId("form-submit").removeAttribute("aria-disabled"); // of one that was closed while its work went on
 	byId("form-title").textContent = title;
 	byId("form-submit").textContent = action;
 	byId("form-fields").replaceChildren(...fields.map((each) => field(each, values[each.name] ?? "")));
@@ -85,12 +100,10 @@ function open(title, action, fields, values) {
 export function openRegistration(onDone) {
 	const redirect_uri = new URL("auth/callback", document.baseURI).href;
 
-	open("Register a branch", "Register", FIELDS, { redirect_uri });
-	submit = async (fields) => {
+	open("Register a branch", "Register", FIELDS, { redirect_uri }, async (fields) => {
 		const { success, message, ...client } = await registerClient({ ...fields, workspace_name: fields.workspace_name || null });
-		dialog.close();
-		onDone(client);
-	};
+		return () => onDone(client);
+	});
 }
 
 /** @param onDone gets the client as it is after the change. */
@@ -102,16 +115,14 @@ export function openChange(client, onDone) {
 	const fields = FIELDS.filter(({ name }) => CHANGEABLE.includes(name)).map((each) =>
 		each.name === "client_secret" ? { ...each, hint: "Leave it empty to keep the present one." } : { ...each, wide: true });
 
-	open(`Edit ${client.branch_identifier}`, "Save", fields, before);
-	submit = async (now) => {
+	open(`Edit ${client.branch_identifier}`, "Save", fields, before, async (now) => {
 		const changed = Object.fromEntries(Object.entries(now).filter(([name, value]) => value !== before[name]));
 		if (changed.workspace_name === "")
 			changed.workspace_name = null;
 		const { success, ...after } = Object.keys(changed).length > 0
 			? await changeClient(client.client_id, changed) : client;
-		dialog.close();
-		onDone(after);
-	};
+		return () => onDone(after);
+	});
 }
 
 form.addEventListener("submit", (event) => {
@@ -119,5 +130,8 @@ form.addEventListener("submit", (event) => {
 	busy(byId("form-submit"), onSubmit);
 });
 byId("form-cancel").addEventListener("click", () => dialog.close());
-// A secret does not stay in the page.
-dialog.addEventListener("close", () => byId("form-fields").replaceChildren());
+// A secret does not stay in the page. What is under way goes on, but the dialog may be another one by its end.
+dialog.addEventListener("close", () => {
+	opened = null;
+	byId("form-fields").replaceChildren();
+});

@@ -3,7 +3,7 @@
 // watch and passes over what is out of sight in large steps.
 
 import { ApiError, getClient, isAbort, listClients } from "./console-api.js";
-import { element } from "./console-dom.js";
+import { byId, element } from "./console-dom.js";
 import { Row } from "./console-row.js";
 
 const FIRST_PAGE = 100; // soon there
@@ -36,6 +36,7 @@ export class List {
 		this.seen = new Set(); // chunks in sight
 		this.observer = new IntersectionObserver((entries) => this.#sight(entries), { rootMargin: "100px" });
 		this.filter = { q: "", state: "" };
+		this.deleted = new Set(); // here: an answer that was under way may still have them
 		this.clear();
 	}
 
@@ -123,7 +124,8 @@ export class List {
 			if (!kept.has(id))
 				this.remove(id);
 		for (const client of clients)
-			this.put(client);
+			if (!this.deleted.has(client.client_id))
+				this.put(client);
 		if (last > this.end) {
 			this.end = next ?? clients.at(-1)?.client_id ?? this.end;
 			this.isComplete = next === null;
@@ -152,6 +154,7 @@ export class List {
 
 	/** Adds the row of a branch that was just registered, above all others. */
 	putOnTop(client) {
+		this.remove(client.client_id); // which a poll may have brought already
 		const row = this.#make(client);
 
 		if (this.onTop.length > 0)
@@ -200,7 +203,11 @@ export class List {
 		if (!row)
 			return;
 		const chunk = row.element.parentElement;
+		const hadFocus = row.element.contains(document.activeElement);
+		const neighbour = (row.element.nextElementSibling ?? row.element.previousElementSibling)?.row;
 		row.element.remove();
+		if (hadFocus)
+			(neighbour?.name ?? byId("branches-title")).focus();
 		if (chunk.children.length === 0) {
 			this.observer.unobserve(chunk);
 			this.seen.delete(chunk);
@@ -213,19 +220,33 @@ export class List {
 			this.ids.splice(position(this.ids, id), 1);
 	}
 
-	/** Asks again for one branch; removes it when it is gone. */
-	async refreshOne(id) {
+	/** Removes what was deleted here. */
+	forget(id) {
+		this.deleted.add(id);
+		this.remove(id);
+	}
+
+	/** Asks again for one branch: { now, isGone, error }, now the client as it is, none of them when that was given up. */
+	async lookAt(id) {
 		try {
-			const { success, ...client } = await getClient(id, this.controller.signal);
-			this.rows.get(id)?.update(client);
-			return client;
+			const { success, ...now } = await getClient(id, this.controller.signal);
+			this.rows.get(id)?.update(now);
+			return { now };
 		} catch (error) {
-			if (error.code === "client_not_found")
-				this.remove(id);
-			else if (!(error instanceof ApiError) && !isAbort(error))
+			if (isAbort(error))
+				return {};
+			if (!(error instanceof ApiError))
 				throw error;
-			return null;
+			if (error.code !== "client_not_found")
+				return { error };
+			this.remove(id);
+			return { isGone: true };
 		}
+	}
+
+	/** The same; the client as it is, null when that cannot be said. */
+	async refreshOne(id) {
+		return (await this.lookAt(id)).now ?? null;
 	}
 
 	/** Asks again for what is in sight, or for the first page when that could not be had. */
@@ -240,7 +261,7 @@ export class List {
 			const first = position(this.ids, ids[0]);
 			const count = position(this.ids, ids.at(-1)) - first + 1;
 			work.push(this.#load(first > 0 ? this.ids[first - 1] : 0, Math.min(count + 1, LIMIT)));
-		} else if (work.length === 0) {
+		} else {
 			work.push(this.#load(0, FIRST_PAGE));
 		}
 		await Promise.all(work);

@@ -11,6 +11,11 @@ export function stateMark(client) {
 	return client.is_active ? [mark] : [mark, element("span", { class: "state off" }, "Switched off")];
 }
 
+/** What there is to see of a client: its login link, where it has one, is another one in every answer. */
+export function appearance(client) {
+	return JSON.stringify({ ...client, login_url: Boolean(client.login_url) });
+}
+
 export class Row {
 	/** @param actions { manage(client), refresh(client, row) } */
 	constructor(client, actions) {
@@ -30,12 +35,14 @@ export class Row {
 	}
 
 	update(client) {
-		const shown = JSON.stringify(client);
+		const shown = appearance(client);
 
-		if (shown === this.shown)
-			return;
-		this.shown = shown;
 		this.client = client;
+		if (shown === this.shown) {
+			this.#renewLink();
+			return;
+		}
+		this.shown = shown;
 		this.name.textContent = client.branch_identifier;
 		this.workspace.textContent = [client.workspace_name, client.email].filter(Boolean).join(" · ");
 		this.state.replaceChildren(...stateMark(client));
@@ -58,16 +65,21 @@ export class Row {
 			this.advice.textContent = text;
 	}
 
+	#renewLink() {
+		if (this.kind === "connect" && this.action)
+			this.action.href = this.client.login_url;
+	}
+
 	#showAction() {
 		const { client } = this;
 		const label = { "aria-label": "" };
 		const kind = !client.is_active ? "none" : needsConsent(client) ? "connect" : "refresh";
 		const hadFocus = this.buttons.contains(document.activeElement);
 
-		if (kind === this.kind && kind === "connect")
-			this.action.href = client.login_url;
-		if (kind === this.kind)
+		if (kind === this.kind) {
+			this.#renewLink();
 			return;
+		}
 		this.kind = kind;
 		this.action = null;
 		if (kind === "connect" && client.login_url) {

@@ -50,6 +50,12 @@ function setText(target, text) {
 		target.textContent = text;
 }
 
+/** Before it is hidden: the focus must not go with it. */
+function leave(id) {
+	if (byId(id).contains(document.activeElement))
+		byId("branches-title").focus({ preventScroll: true });
+}
+
 function showList() {
 	const isEmpty = list.size === 0 && list.isComplete && !list.error;
 	const isFiltered = Boolean(list.filter.q || list.filter.state);
@@ -57,10 +63,14 @@ function showList() {
 	setText(byId("summary"), summary());
 	setText(byId("trouble-text"), list.error
 		? `${list.size > 0 ? "This list is not up to date. " : "The branches cannot be shown. "}${list.error.message}` : "");
+	if (!list.error)
+		leave("trouble");
 	byId("trouble").hidden = !list.error;
 	byId("none-yet").hidden = !isEmpty || isFiltered;
 	byId("none-found").hidden = !isEmpty || !isFiltered;
 	byId("table").hidden = list.size === 0;
+	if (list.isComplete)
+		leave("more");
 	byId("more").hidden = list.size === 0 || list.isComplete;
 	byId("load-more").textContent = list.loading ? "Loading…" : "Load more";
 	// Looks again, for the page may not have filled the window.

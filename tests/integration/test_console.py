@@ -7,6 +7,8 @@ from selenium.webdriver.common.keys import Keys
 from support import keys
 from support.console import Console
 from support.flow import connect_fast, expire, register, registration, rows, token_row, unique
+from support.hosts import locked as locked_row, waiting_for_locks
+from support.processes import wait_until
 
 
 @pytest.fixture
@@ -231,6 +233,75 @@ def test_copy_login_link(service, console):
     assert driver.find_element(By.CSS_SELECTOR, "#branch-said input").get_attribute("value") == client["login_url"]
 
 
+def test_sheet_is_left_alone_while_nothing_changes(locked, database):
+    """Every answer brings a new login link: the sheet takes it, and nothing else is made anew under the person's hands."""
+    admin = keys.create(database, "admin")
+    with keys.acting(locked.service, admin):
+        client = register(locked.service)
+    locked.sign_in(admin)
+    locked.manage(client["branch_identifier"], "")
+    page, path = locked.page, f"/clients/{client['client_id']}"
+    link = "return document.querySelector('#branch-actions a').href"
+    page.until(lambda: page.run("return Boolean(document.querySelector('#branch-actions a'))"), "the link")
+    first = page.run(link)
+    page.run("window.made = 0; const watch = new MutationObserver((all) => { window.made += all.length; });"
+             " for (const id of ['branch-facts', 'branch-actions', 'branch-danger', 'branch-state'])"
+             " watch.observe(document.getElementById(id), { childList: true });")
+    polls = sum(line["path"] == path for line in locked.service.access_log())
+    wait_until(lambda: sum(line["path"] == path for line in locked.service.access_log()) >= polls + 3, 60, "three more polls")
+    assert page.run("return window.made") == 0
+    page.until(lambda: page.run(link) != first, "the link is a new one")
+
+
+def test_dialog_that_was_closed_does_nothing_to_the_next_one(service, console):
+    """A deletion that takes long is closed and goes on: the dialog and the sheet of another branch stay as they are."""
+    slow, other = register(service), register(service)
+    console.open()
+    with locked_row(service.database, "SELECT * FROM clients WHERE id = %s FOR UPDATE", (slow["client_id"],)):
+        console.manage(slow["branch_identifier"], "delete")
+        console.page.type("#confirm-name", slow["branch_identifier"])
+        console.page.click("#confirm-go")
+        wait_until(lambda: waiting_for_locks(service.database), what="the deletion waits")
+        console.page.click("#confirm-cancel")
+        console.wait_until_closed("confirm")
+        console.page.click("#branch-close")
+        console.wait_until_closed("branch")
+        console.manage(other["branch_identifier"], "delete")
+    console.wait_for("#toast", slow["branch_identifier"])
+    assert console.is_open("confirm") and console.is_open("branch")
+    assert other["branch_identifier"] in console.text("#confirm-title") and not console.text("#confirm-trouble")
+    console.page.type("#confirm-name", other["branch_identifier"])
+    console.page.click("#confirm-go")
+    console.wait_until_closed("branch")
+    wait_until(lambda: other["branch_identifier"] not in console.branches())
+
+
+def test_branch_that_is_deleted_elsewhere_closes_its_sheet(service, console):
+    """Nobody works on with what is gone: it is said, and the focus is at the list."""
+    client = register(service)
+    console.open()
+    console.manage(client["branch_identifier"], "")
+    assert service.delete(f"/clients/{client['client_id']}").status_code == 204
+    console.wait_until_closed("branch")
+    console.wait_for("#toast", "was deleted meanwhile")
+    console.wait_for("#none-yet", "No branches yet")
+    assert console.focus() == "Branches"
+
+
+def test_row_that_goes_hands_its_focus_on(service, provider, console):
+    """It no longer matches the filter: who stood in it stands at the next one, then at the title."""
+    first, second = (connected(service, provider)[1] for _ in range(2))
+    console.open()
+    console.page.run("const state = document.getElementById('state'); state.value = 'valid'; state.dispatchEvent(new Event('change'));")
+    console.wait_for_state(first, "Valid")
+    console.page.run("document.querySelector('tbody tr .actions button').focus()")
+    for branch, then in ((first, second), (second, "Branches")):
+        service.database.execute("UPDATE tokens SET is_revoked = true WHERE client_id ="
+                                 " (SELECT id FROM clients WHERE branch_id = %s)", (branch,))
+        console.page.until(lambda: branch not in console.branches(), "the row goes")
+        assert console.focus() == then
+
+
 # --- the list -------------------------------------------------------------------------------------
 
 
@@ -323,6 +394,27 @@ def test_database_away(cluster, service, provider, console):
     console.page.click("#retry")
     console.wait_for_state(branch, "Valid")
     assert console.text("#trouble") is None
+    assert console.focus() == "Branches"  # not with the button out of sight
+
+
+def test_database_away_while_the_first_branches_are_made(cluster, service, console):
+    """Only what was just registered is in the list: that it is not up to date is said, and taken back; and others' come."""
+    console.register(registration(service, redirect_uri=None))
+    console.page.until(lambda: len(console.branches()) == 1, "the branch")
+    with cluster.stopped():
+        console.wait_for("#trouble", "not up to date")
+    console.page.until(lambda: service.get("/health").status_code == 200, "the database is back")
+    theirs = register(service)["branch_identifier"]
+    console.page.click("#retry")
+    console.wait_for_state(theirs, "Not connected")
+    assert console.text("#trouble") is None and len(console.branches()) == 2
+
+
+def test_page_of_somebody_in_between_is_told(service, console):
+    """A proxy that answers for the service, with success and with something of its own."""
+    console.page.run("const own = fetch; window.fetch = (url, options) => String(url).includes('/clients') ?"
+                     " Promise.resolve(new Response('<h1>Sign in</h1>')) : own(url, options)")
+    console.wait_for("#trouble", "Something between this page and the service answered")
 
 
 # --- keys -----------------------------------------------------------------------------------------
