@@ -77,3 +77,24 @@ def test_development_has_the_same_rules_for_origins(make_service):
     assert "strict-transport-security" not in response.headers
     assert preflight(service, ORIGIN).status_code == 204
     assert preflight(service, OTHER_ORIGIN).status_code == 405
+
+
+@pytest.mark.parametrize("origin", [OTHER_ORIGIN, "null", ORIGIN + ".evil.test"])
+def test_page_of_another_origin_changes_nothing(make_site, origin):
+    """Also what a browser sends without asking first; to look is nothing, the answer is kept from it."""
+    site = make_site(allowed_origins=ORIGIN, admin_network="127.0.0.0/8")
+    for method, path in (("POST", "/tokens/b/revoke"), ("POST", "/tokens/refresh"), ("DELETE", "/clients/1")):
+        response = site.request(method, path, headers={"Origin": origin, "Content-Type": "text/plain"}, content="")
+        assert_json_error(response, 403, "forbidden")
+        assert "another origin" in response.json()["message"]
+        assert logged(site, 1, method=method, path=path)[0]["upstream"] == "", "the service saw it"
+    assert site.get("/health", headers={"Origin": origin}).status_code == 200
+
+
+def test_own_page_and_allowed_ones_may_change(make_site):
+    """The console's calls, those of an allowed origin, and those of programs, which name none."""
+    site = make_site(allowed_origins=ORIGIN, admin_network="127.0.0.0/8")
+    own = str(site.get("/health").request.url.copy_with(path="")).rstrip("/")
+    for headers in ({"Origin": own}, {"Origin": own.upper().replace("HTTPS", "https")}, {"Origin": ORIGIN}, {}):
+        response = site.request("POST", "/tokens/b/revoke", headers=headers)
+        assert response.status_code != 403, (headers, response.text)
