@@ -26,3 +26,15 @@ site_options() {
 	# An exchange worker takes up to twice the provider's time and 5 s; 5 s more for the way.
 	[ -z "${GOOGLE_TIMEOUT_MS:-}" ] || SITE_OPTIONS+=(--exchange-timeout-s $((2 * $(google_timeout_ms) / 1000 + 10)))
 }
+
+# site_url PATH: nginx's, at an address where it listens, over plain HTTP.
+site_url() {
+	local host=${HOSTS[0]:-127.0.0.1}
+	case $host in
+	0.0.0.0) host=127.0.0.1 ;;
+	:: | '[::]') host='[::1]' ;;
+	\[*) ;;
+	*:*) host="[$host]" ;;
+	esac
+	printf 'http://%s:%s%s\n' "$host" "$PORT" "$1"
+}

@@ -228,6 +228,15 @@ def test_image_beside_its_migrations(make_database, make_container, provider):
     assert service.get("/clients", headers={"Authorization": f"Bearer {done.stdout.strip()}"}).status_code == 200
 
 
+def test_image_below_a_path_is_healthy(make_database, make_container, provider):
+    """Whatever NGINX_OPTIONS say, the health check asks where nginx listens."""
+    database = make_database()
+    service = make_container(database)
+    service.start({**environment(database, provider), "NGINX_OPTIONS": "--path-prefix /tokens-api"}, "/tokens-api/health")
+    done = service.execute("token-service-container", "healthy")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("victim", ["nginx", "token-service"])
 def test_container_ends_with_either(make_database, make_container, provider, victim):
     """Neither nginx nor the service is left alone: the container ends, and its restart policy has its turn."""

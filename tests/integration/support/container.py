@@ -91,16 +91,17 @@ class Container:
             command.insert(command.index(NAME), f"--entrypoint={entrypoint}")
         return _run(command)
 
-    def start(self, env):
+    def start(self, env, health="/health"):
         with open(self.output_path, "ab") as output:
             self.process = processes.start(_as_root(self._command(env, [])), stdout=output, stderr=output,
                                            env=processes.plain_environment())
-        processes.wait_until(self._answers, 60, "the container answers")
+        processes.wait_until(lambda: self._answers(health), 60, "the container answers")
 
-    def _answers(self):
+    def _answers(self, health):
         assert self.process.poll() is None, self.output()
         with contextlib.suppress(httpx.TransportError):
-            return self.client.get("/health").status_code == 200
+            # Below a path it is in no document.
+            return httpx.get(f"{self.url}{health}", trust_env=False).status_code == 200
 
     def execute(self, *command):
         """In the container that runs."""
