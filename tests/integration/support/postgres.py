@@ -1,6 +1,7 @@
 """A private PostgreSQL cluster, and databases in it."""
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -133,7 +134,6 @@ class Cluster:
         self._under = under
         self._become = []
         self._number = itertools.count(1)
-        self.maintenance = Database(self, "postgres")
         self.data.mkdir(0o700)
         self.sockets.mkdir(0o700)
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -150,6 +150,11 @@ class Cluster:
         except BaseException:
             self.close()
             raise
+
+    @functools.cached_property
+    def maintenance(self):
+        """For what cannot be done from within a database."""
+        return Database(self, "postgres")
 
     def _environment(self):
         return {**processes.plain_environment(), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
