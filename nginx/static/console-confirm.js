@@ -1,18 +1,16 @@
 // "Are you sure?", with the name of the branch.
 
-import { ApiError, isAbort } from "./console-api.js";
-import { busy, byId, tell, toast } from "./console-dom.js";
+import { Dialog } from "./console-dialog.js";
+import { byId, tell } from "./console-dom.js";
 
-const dialog = byId("confirm-dialog");
+const dialog = new Dialog(byId("confirm-dialog"), byId("confirm-go"));
 const name = byId("confirm-name");
-let asked = null;
 
 /**
  * Opens the dialog; work() runs once it is confirmed, and its failure is told there; after() when the dialog is gone.
  * @param typed the branch has to be typed.
  */
 export function confirmFor(branch, { title, text, action, typed = false, work, after = () => {} }) {
-	asked = { branch, typed, work, after };
 	byId("confirm-title").textContent = title;
 	byId("confirm-text").textContent = text;
 	byId("confirm-wanted").textContent = branch;
@@ -21,16 +19,14 @@ export function confirmFor(branch, { title, text, action, typed = false, work, a
 	tell(byId("confirm-trouble"), "");
 	name.value = "";
 	name.removeAttribute("aria-invalid");
-	byId("confirm-go").removeAttribute("aria-disabled"); // of one that was closed while its work went on
-	dialog.showModal();
+	dialog.open({ branch, typed, work, after });
 	(typed ? name : byId("confirm-cancel")).focus();
 }
 
-async function go() {
-	const mine = asked;
-	const { branch, typed, work, after } = mine;
+function go() {
+	const { branch, typed, work, after } = dialog.asked;
 
-	if (mine.isUnderWay)
+	if (dialog.isUnderWay)
 		return;
 	if (typed && name.value !== branch) {
 		name.setAttribute("aria-invalid", "true");
@@ -39,29 +35,14 @@ async function go() {
 		return;
 	}
 	tell(byId("confirm-trouble"), "");
-	mine.isUnderWay = true;
-	try {
+	dialog.run(branch, async () => {
 		await work();
-		if (asked === mine)
-			dialog.close();
-		after();
-	} catch (error) {
-		mine.isUnderWay = false;
-		if (isAbort(error))
-			return;
-		if (!(error instanceof ApiError))
-			throw error;
-		if (asked === mine)
-			tell(byId("confirm-trouble"), error.message);
-		else
-			toast(`${branch}: ${error.message}`);
-	}
+		return after;
+	}, (error) => tell(byId("confirm-trouble"), error.message));
 }
 
 byId("confirm-form").addEventListener("submit", (event) => {
 	event.preventDefault();
-	busy(byId("confirm-go"), go);
+	go();
 });
-byId("confirm-cancel").addEventListener("click", () => dialog.close());
-// What is under way goes on, but this dialog may be another branch's by its end.
-dialog.addEventListener("close", () => { asked = null; });
+byId("confirm-cancel").addEventListener("click", () => dialog.element.close());

@@ -1,8 +1,9 @@
 // The form that registers a branch, and the one that changes it. What is right is for the service to
 // say: its messages stand at the fields, and nothing that was typed is lost.
 
-import { ApiError, changeClient, isAbort, registerClient } from "./console-api.js";
-import { busy, byId, element, tell, toast } from "./console-dom.js";
+import { changeClient, registerClient } from "./console-api.js";
+import { Dialog } from "./console-dialog.js";
+import { byId, element, tell } from "./console-dom.js";
 
 const FIELDS = [
 	{ name: "branch_id", label: "Branch", hint: "The name that programs ask for its token by." },
@@ -16,9 +17,8 @@ const CHANGEABLE = ["workspace_name", "workspace_email", "client_secret", "redir
 // Refusals that are about one field.
 const FIELD_OF = { branch_exists: "branch_id" };
 
-const dialog = byId("form-dialog");
+const dialog = new Dialog(byId("form-dialog"), byId("form-submit"));
 const form = byId("client-form");
-let opened = null; // { title, submit(fields): resolves with what comes after the dialog }
 
 function field({ name, label, hint, type = "text", wide = false }, value) {
 	const id = `field-${name}`;
@@ -60,39 +60,22 @@ function showFaults(error) {
 	(first ?? byId("form-submit")).focus();
 }
 
-async function onSubmit() {
-	const mine = opened;
+function onSubmit() {
+	const { title, submit } = dialog.asked;
 
-	if (mine.isUnderWay)
-		return;
-	clearFaults();
-	mine.isUnderWay = true;
-	try {
-		const after = await mine.submit(Object.fromEntries(new FormData(form)));
-		if (opened === mine)
-			dialog.close();
-		after();
-	} catch (error) {
-		mine.isUnderWay = false;
-		if (isAbort(error))
-			return;
-		if (!(error instanceof ApiError))
-			throw error;
-		if (opened === mine)
-			showFaults(error);
-		else
-			toast(`${mine.title}: ${error.message}`);
-	}
+	dialog.run(title, () => {
+		clearFaults();
+		return submit(Object.fromEntries(new FormData(form)));
+	}, showFaults);
 }
 
+/** @param submit gets the fields, and resolves with what to do once the dialog is gone. */
 function open(title, action, fields, values, submit) {
-	opened = { title, submit };
-	byId("form-submit").removeAttribute("aria-disabled"); // of one that was closed while its work went on
 	byId("form-title").textContent = title;
 	byId("form-submit").textContent = action;
 	byId("form-fields").replaceChildren(...fields.map((each) => field(each, values[each.name] ?? "")));
 	clearFaults();
-	dialog.showModal();
+	dialog.open({ title, submit });
 	form.querySelector("input").focus();
 }
 
@@ -127,11 +110,8 @@ export function openChange(client, onDone) {
 
 form.addEventListener("submit", (event) => {
 	event.preventDefault();
-	busy(byId("form-submit"), onSubmit);
+	onSubmit();
 });
-byId("form-cancel").addEventListener("click", () => dialog.close());
-// A secret does not stay in the page. What is under way goes on, but the dialog may be another one by its end.
-dialog.addEventListener("close", () => {
-	opened = null;
-	byId("form-fields").replaceChildren();
-});
+byId("form-cancel").addEventListener("click", () => dialog.element.close());
+// A secret does not stay in the page.
+dialog.element.addEventListener("close", () => byId("form-fields").replaceChildren());

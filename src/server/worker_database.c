@@ -236,8 +236,6 @@ static void note_keys(struct database_loop *loop)
 	for (size_t i = 0; i < loop->nkeys; i++)
 		db_query_release(&loop->keys[i]);
 	loop->nkeys = 0;
-	/* Its lanes told what failed of their own. */
-	db_clear_failure(loop->worker->domain.db);
 }
 
 /* Fills loop->fds: the connections, then the listener, then the database. Returns how long to wait,
