@@ -135,9 +135,9 @@ def same_workers(service):
     assert not service.log_events("worker killed", "worker failed", "worker past its deadline")
 
 
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

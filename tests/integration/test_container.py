@@ -203,8 +203,8 @@ def test_image_alone(make_database, make_container, provider):
     for path in ("/docs", "/redoc", "/openapi.json", "/static/swagger-ui-bundle.js", "/static/redoc.standalone.js"):
         assert service.get(path).status_code == 200, path
     assert service.execute("token-service-container", "healthy").returncode == 0
-    requests = [json.loads(line) for line in service.output().splitlines() if line.startswith("{")]
-    assert [line for line in requests if line.get("path") == "/docs"], "nginx's access log comes out of the container"
+    wait_until(lambda: [line for line in service.output().splitlines() if line.startswith("{") and json.loads(line).get("path") == "/docs"],
+               what="nginx's access log comes out of the container")
     with database.cluster.stopped():
         wait_until(lambda: service.execute("token-service-container", "healthy").returncode != 0, 60, "it is unhealthy")
     wait_until(lambda: service.execute("token-service-container", "healthy").returncode == 0, 60, "it is healthy again")

@@ -124,7 +124,7 @@ def test_no_secret_reaches_a_log(service, provider):
     service.get(f"/tokens/{client['branch_identifier']}")
     new_token, refresh_token = token_row(service, client, "access_token, refresh_token")
     assert new_token != access_token
-    logs = service.stderr() + service.nginx_error_log() + (service.nginx.run_dir / "access.log").read_text()
+    logs = service.stderr() + service.nginx_error_log() + service.nginx.whole_access_log()
     assert "/auth/callback" in logs
     for secret in (*query(url).values(), cookie, oauth_secret, access_token, new_token, refresh_token, "state="):
         if secret != provider.url:  # iss is no secret

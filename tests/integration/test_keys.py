@@ -501,7 +501,7 @@ def test_keys_are_nowhere_to_be_read(service, provider, callers, database):
                 service.get(f"/tokens/{kind}", headers={"Authorization": f"Bearer {key}x"})
     seen = {
         "log": service.stderr(), "nginx": service.nginx_error_log(), "tables": database.dump(),
-        "access log": (service.nginx.run_dir / "access.log").read_text(),
+        "access log": service.nginx.whole_access_log(),
         "postgresql": database.cluster.log.read_text(errors="replace"),
     }
     assert service.log_events("request") and "/clients" in seen["access log"]

@@ -265,7 +265,7 @@ def test_nobody_who_gets_dump_or_logs_reads_a_secret(world, cluster):
 
     nginx = world.door.nginx
     world.note("service's log", world.service.stderr())
-    world.note("access log", (nginx.run_dir / "access.log").read_text())
+    world.note("access log", nginx.whole_access_log())
     world.note("nginx's log", nginx.error_log.read_text())
     with open(cluster.log, encoding="utf-8", errors="replace") as file:
         file.seek(log_begins)

@@ -1,6 +1,7 @@
 """The service under test: its master and workers, and an nginx in front of them."""
 
 import concurrent.futures
+import functools
 import http.cookiejar
 import itertools
 import json
@@ -13,7 +14,7 @@ import subprocess
 
 import httpx
 
-from . import confined, openapi, processes, sealing
+from . import confined, openapi, privileged, processes, sealing
 from .processes import wait_until
 
 PROGRAM = os.environ.get("TOKEN_SERVICE_PROGRAM") or str(processes.ROOT / "build/token-service")
@@ -35,6 +36,21 @@ def no_cookies():
     return http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
 
 
+# Options that each nginx has its own values of. A configuration is rendered with these, once for all that have the other
+# options in common, for it takes a while.
+STAND_INS = {"port": "65432", "http-port": "65431", "socket-dir": "/socket-dir-of-the-test", "run-dir": "/run-dir-of-the-test"}
+
+
+@functools.cache
+def _rendered(tree, *words):
+    done = subprocess.run(
+        [tree / "scripts/render-nginx", *words],
+        env=processes.plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 class Nginx:
     """scripts/render-nginx, and the nginx that reads what it wrote."""
 
@@ -45,6 +61,7 @@ class Nginx:
         if as_user:
             processes.give_to_other_user(self.run_dir)
         self.error_log = directory / "nginx-error.log"
+        self._read = ""  # of the access log, by whole_access_log()
         self.config = directory / "nginx.conf"
         self._under, self._as_user = under, as_user
         for attempt in range(5):
@@ -73,16 +90,17 @@ class Nginx:
         (self.run_dir / "nginx.pid").unlink(missing_ok=True)
 
     def _render(self, socket_dir, options):
+        own = {"port": self.port, "socket-dir": socket_dir, "run-dir": self.run_dir}
+        if "http-port" in options:
+            own["http-port"] = options["http-port"]
         words = []
-        for name, value in options.items():
+        for name, value in {**options, **{name: STAND_INS[name] for name in own}}.items():
             for each in value if isinstance(value, (list, tuple)) else [value]:
                 words += [f"--{name}", str(each)]
-        done = subprocess.run(
-            [self._tree / "scripts/render-nginx", "--port", str(self.port), "--socket-dir", socket_dir,
-             "--run-dir", self.run_dir, "--out", self.config, *words],
-            env=processes.plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        )
-        assert done.returncode == 0, done.stderr
+        text = _rendered(self._tree, *words)
+        for name, value in own.items():
+            text = text.replace(STAND_INS[name], str(value))
+        self.config.write_text(text)
 
     def _serves_or_ended(self):
         if self.process.poll() is not None:
@@ -90,6 +108,24 @@ class Nginx:
         # The pid file is written once the listening sockets are open.
         pid_file = self.run_dir / "nginx.pid"
         return "serves" if pid_file.exists() and pid_file.read_text().strip() else None
+
+    def access_log(self):
+        """Its lines, as dicts; one may be written a second after its answer."""
+        path = self.run_dir / "access.log"
+        text = self._read + (path.read_text() if path.exists() else "")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def whole_access_log(self):
+        """Its text, with the lines that the workers hold back: these are written when the file is opened anew."""
+        path, old = self.run_dir / "access.log", self.run_dir / "access.log.old"
+        path.rename(old)
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: path.exists() and not self._has_open(old), what="nginx opens its log anew")
+        self._read += old.read_text()
+        return self._read
+
+    def _has_open(self, path):
+        return any(str(path) in privileged.descriptors(pid) for pid in [self.process.pid, *processes.children_of(self.process.pid)])
 
     def stop(self):
         return processes.stop(self.process, signal.SIGQUIT if self.process.poll() is None else 0, 10)
@@ -275,9 +311,7 @@ class Service:
         return events
 
     def access_log(self):
-        """nginx's, as dicts; a line may be written a moment after its answer."""
-        path = self.nginx.run_dir / "access.log"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return self.nginx.access_log()
 
     def nginx_error_log(self):
         return self.nginx.error_log.read_text(errors="replace")

@@ -117,7 +117,7 @@ class Site:
         return done.stdout
 
     def access_log(self):
-        return [json.loads(line) for line in (self.nginx.run_dir / "access.log").read_text().splitlines()]
+        return self.nginx.access_log()
 
     def close(self):
         self._clients.close()
