@@ -10,13 +10,11 @@ import pytest
 
 from support.flow import Browser, connect_fast, expire, register, token_row
 from support.hosts import (
-    Gate, fetch, locked, refused, results, start_fetch, start_herd, token_of, two_hosts, wait_for_waiters,
+    PATIENT, Gate, fetch, locked, refused, results, start_fetch, start_herd, token_of, two_hosts, wait_for_waiters,
 )
 from support.processes import TIME_FACTOR, seconds, wait_until
 
 HERD = 200
-# For tests that hold the provider: what is told by order must not end by a clock.
-PATIENT = {"REFRESH_WAIT_MS": "25000", "GOOGLE_TIMEOUT_MS": "30000"}
 WHOLE_ROW = "access_token, refresh_token, expires_at, grant_version, is_valid, refresh_error, last_refreshed_at"
 
 

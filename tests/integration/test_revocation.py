@@ -7,12 +7,11 @@ import pytest
 
 from support.flow import Browser, begin, connect, connect_fast, expire, register, rows, token_row
 from support.hosts import (
-    AFTER_INSERT, Gate, fetch, make_due, refused, results, start_fetch, start_herd, token_of, two_hosts, wait_for_waiters,
+    AFTER_INSERT, PATIENT, Gate, fetch, make_due, refused, results, start_fetch, start_herd, token_of, two_hosts, wait_for_waiters,
 )
 from support.processes import seconds, wait_until
 from support.sealing import SEALS
 
-PATIENT = {"REFRESH_WAIT_MS": "25000", "GOOGLE_TIMEOUT_MS": "30000"}
 DOWN = {"kind": "status", "status": 503, "body": "", "times": None}
 
 
