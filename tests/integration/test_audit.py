@@ -6,7 +6,7 @@ import pytest
 
 from support import keys
 from support.flow import Browser, begin, connect, connected, expire, query, register, registration, token_row
-from support.hosts import locked, make_due, wait_for_waiters
+from support.hosts import PATIENT, locked, make_due, wait_for_waiters
 from support.keys import REQUIRED, acting
 from support.processes import wait_until
 from support.sealing import SEALS
@@ -25,7 +25,7 @@ def key(database):
 @pytest.fixture
 def service(make_service, key):
     """Every call of it brings the key."""
-    service = make_service(REQUIRED)
+    service = make_service({**REQUIRED, **PATIENT})
     with acting(service, key):
         yield service
 
@@ -163,11 +163,9 @@ def test_read_is_no_row_and_neither_is_a_refresh_that_was_needed(make_service, p
 def test_two_who_force_at_once_are_one_row(service, provider, database):
     """One refresh is done, for the first of them; the other gets what that brought."""
     client = connected(service, provider)
-    provider.fault("hold")
-    calls = [service.start("POST", "/tokens/refresh", json={"client_id": client["client_id"]}) for _ in range(2)]
-    provider.wait_for_requests(1)
-    wait_for_waiters(database, 1)
-    provider.release()
+    with locked(database, "SELECT FROM tokens FOR UPDATE"):
+        calls = [service.start("POST", "/tokens/refresh", json={"client_id": client["client_id"]}) for _ in range(2)]
+        wait_for_waiters(database, 2)
     assert [call.result(60).status_code for call in calls] == [200, 200]
     assert len(provider.refreshes()) == len(trail(database, "grant.refreshed_by_force")) == 1
 

