@@ -12,7 +12,8 @@ from support.processes import children_of, wait_until
 from support.provider import Provider
 from support.service import Service
 
-SETTINGS = {"DATABASE_WORKERS": "1", "EXCHANGE_WORKERS": "2", "REFRESHERS": "2", "LOG_LEVEL": "WARNING"}
+SETTINGS = {"DATABASE_WORKERS": "1", "EXCHANGE_WORKERS": "2", "REFRESHERS": "2", "LOG_LEVEL": "WARNING",
+            "GOOGLE_TIMEOUT_MS": "30000"}  # who is given up may be refreshed twice
 # Against the fewest hosts: what a refresh costs with more of them.
 FLAT = 1.5
 

@@ -6,7 +6,7 @@ import signal
 import httpx
 import pytest
 from support import flow, metrics, processes, trouble
-from support.hosts import token_of
+from support.hosts import PATIENT, token_of
 from support.processes import ROOT, wait_until
 from support.service import NGINX, no_cookies
 from support.site import NAME, PROXY, Site, assert_json_error
@@ -78,7 +78,7 @@ def sites(make_service, authority, database):
     """Two hosts of one database, each with the production site, who believe the balancer."""
     made = []
     for _ in range(2):
-        service = make_service({"GOOGLE_TIMEOUT_MS": "5000", "REFRESHERS": "0"}, nginx=False)
+        service = make_service({**PATIENT, "REFRESHERS": "0"}, nginx=False)
         made.append(Site(service, authority, **{"trusted-proxy": PROXY}))
     yield made
     for site in made:

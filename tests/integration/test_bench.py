@@ -30,7 +30,7 @@ def bench(*arguments, mark="test-bench", program="bench.py"):
     return subprocess.run(
         ["/usr/bin/python3", "-B", ROOT / "tests/bench" / program, *map(str, arguments)],
         env=processes.plain_environment(**{processes.INSTANCE: mark}), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=processes.seconds(300),
+        timeout=processes.seconds(600),
     )
 
 
@@ -54,7 +54,9 @@ def test_smallest_run_measures_everything(tmp_path):
         assert row["what"] in done.stdout
     assert result["memory"]["processes"] == 1 + 2 + 16 + 2 and result["memory"]["requests"] >= 1000
     assert result["claim"]["claims"] >= 1000 and result["claim"]["by_index"]
-    assert result["storm"]["rounds"][0]["outcomes"] == {"200": 100}
+    # Who comes all at once may be told to come again.
+    outcomes = result["storm"]["rounds"][0]["outcomes"]
+    assert sum(outcomes.values()) == 100 and outcomes.keys() <= {"200", "503"} and outcomes["200"] > 0
     assert result["machine"]["cpu"] in done.stdout and result["machine"]["postgresql"] in done.stdout
     assert ElementTree.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert processes.processes_of_instance(mark) == []
@@ -146,7 +148,7 @@ def stub():
 def test_contestant_that_answers_errors_fails_the_run(stub, status):
     """Under both loads, and however few they are."""
     options = SimpleNamespace(measure=["throughput", "latency"], rounds=1, seconds=1, connections=2)
-    stub.status_of = lambda number: status if number % 50 == 49 else 200
+    stub.status_of = lambda number: status if number % 10 == 9 else 200
     result = contest.hold([stub.contestant], options, lambda text: None)
     failures = report.failures({"contest": result})
     assert [line.partition(":")[0] for line in failures] == ["contest throughput token-service", "contest latency token-service"]
@@ -195,9 +197,14 @@ def test_multiplied_rows_take_what_filled_ones_take(make_database):
 
 def test_open_loop_counts_from_when_a_request_was_due(stub):
     """While a server stalls, every request that would have come in that time is slow, not only those that were sent."""
-    gate = threading.Event()
-    threading.Timer(1, gate.set).start()
-    stub.wait = gate.wait
+    gate, first = threading.Event(), threading.Lock()
+
+    def stall():
+        if first.acquire(blocking=False):
+            threading.Timer(1, gate.set).start()
+        gate.wait()
+
+    stub.wait = stall
     result = load.open_loop(stub.contestant.target, rate=100, seconds=2, connections=2)
     assert result["errors"] == {} and result["requests"] == 200
     assert result["max_us"] > 900_000

@@ -245,7 +245,7 @@ def test_container_ends_with_either(make_database, make_container, provider, vic
     service.start(environment(database, provider))
     found = service.execute("sh", "-c", "for d in /proc/[0-9]*; do read -r n < $d/comm; echo ${d#/proc/} $n; done")
     oldest = min(int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == victim)
-    assert service.execute("bash", "-c", f"kill -KILL {oldest}").returncode == 0
+    service.execute("bash", "-c", f"kill -KILL {oldest}")  # its status may be lost with the container
     assert service.wait_exit() not in (0, None)
 
 

@@ -122,7 +122,7 @@ def test_secret_of_the_environment_is_still_there_after_a_reload(make_database, 
     try:
         before = set(wait_until(lambda: len(pids := processes.children_of(master.pid)) == 4 and pids, what="the workers run"))
         master.send_signal(signal.SIGHUP)
-        wait_until(lambda: len(pids := processes.children_of(master.pid)) == 4 and before.isdisjoint(pids), what="new workers run")
+        wait_until(lambda: len(pids := processes.children_of(master.pid)) == 4 and before.isdisjoint(pids), 60, "new workers run")
         wait_until(lambda: database.one("SELECT count(*) FROM pg_stat_activity WHERE usename = 'token_service_worker'"
                                         " AND datname = current_database()")[0], what="one of them reaches the database")
         assert (log("reloaded"), log("reload refused: the configuration has faults, the old one stays")) == (1, 0)

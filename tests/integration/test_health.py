@@ -6,10 +6,11 @@ import time
 
 import pytest
 
+from support.answers import all_workers
 from support.flow import connect_fast, expire, refused, register, registration
 from support.hosts import locked, results, waiting_for_locks
 from support.processes import seconds, wait_until
-from support.trouble import frozen
+from support.trouble import frozen, sessions, terminate
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 NAME = "Token Generation Service"
@@ -112,14 +113,14 @@ def test_database_goes_away_and_comes_back(cluster, service, provider):
         ("GET", f"/oauth/login/{number}", {}),
         ("GET", "/auth/callback?code=x&state=" + "A" * 43, {"headers": {"Cookie": "token_service_login=" + "A" * 43}}),
     ]
-    workers_before = service.worker_pids()
+    workers_before = all_workers(service)
     with cluster.stopped():
         for method, path, options in calls:
             begun = time.monotonic()
             response = service.request(method, path, **options)
             refused(response, 503, "database_unavailable")
             assert int(response.headers["retry-after"]) >= 1, path
-            assert time.monotonic() - begun < seconds(15), path
+            assert time.monotonic() - begun < seconds(30), path
         response = service.get("/health")
         assert response.status_code == 503
         assert (response.json()["status"], response.json()["database"]) == ("unhealthy", "disconnected")
@@ -172,9 +173,11 @@ def test_calls_that_were_given_up_leave_no_session_behind(make_service, database
 
 def test_cancelled_read_is_a_database_that_has_no_time(make_service, database, provider):
     """A statement_timeout that an administrator has set: 503 and worth another try, no error of the service."""
-    database.execute(f"ALTER ROLE token_service_worker IN DATABASE {database.name} SET statement_timeout = '300ms'")
     service = make_service({"DATABASE_WORKERS": "1", "REFRESHERS": "0"})
     client = register(service, provider)
+    database.execute(f"ALTER ROLE token_service_worker IN DATABASE {database.name} SET statement_timeout = '500ms'")
+    for session in sessions(database):
+        terminate(database, session)
     with locked(database, "LOCK TABLE clients IN ACCESS EXCLUSIVE MODE"):
         refused(service.get(f"/tokens/{client['branch_identifier']}"), 503, "database_unavailable")
 

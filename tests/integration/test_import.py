@@ -12,6 +12,7 @@ from support.original import Original, counts, move_in
 from support.processes import wait_until
 from support.sealing import SEALS
 from support.service import WRAPPER
+from support.trouble import is_gone
 
 
 @pytest.fixture
@@ -522,12 +523,19 @@ def test_import_survives_a_change_of_secret_key(service, source):
 def test_killed_import_is_run_again(database, source):
     """kill -9 in the middle: whole pages are there or not at all, and the next run brings the rest, nothing twice."""
     source.fill(3000)
-    with subprocess.Popen(
-        original.command("--from", source.database.cluster.url("postgres", source.database.name), "--batch", "50"),
-        env=original.environment(database), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as killed:
-        wait_until(lambda: database.one("SELECT count(*) FROM clients")[0], 60, "the first page")
+    # Somebody is about to register one of its branches: there it waits, and cannot have ended before it is killed.
+    with locked(database, "INSERT INTO clients (id, client_id, client_secret, redirect_uri, branch_id, workspace_email)"
+                          " VALUES (1000000, 'a', 'b', 'c', 'many-1500', 'owner@example.test')"), \
+         subprocess.Popen(
+             original.command("--from", source.database.cluster.url("postgres", source.database.name), "--batch", "50"),
+             env=original.environment(database), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+         ) as killed:
+        wait_for_waiters(database, 1)
+        [(session,)] = database.all(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
         killed.send_signal(signal.SIGKILL)
+    # What it had sent is still done, or undone.
+    wait_until(lambda: is_gone(database, session), what="its session ends")
     (before,) = database.one("SELECT count(*) FROM clients")
     assert 0 < before < 3000 and before % 50 == 0, "it was killed too late"
     assert database.one("SELECT count(*) FROM tokens") == (before,)
@@ -577,4 +585,4 @@ def test_memory_does_not_grow_with_the_number_of_clients(make_database, record_p
         assert target.one("SELECT count(*) FROM clients JOIN tokens ON clients.id = tokens.client_id") == (number,)
         peaks.append(peak)
     assert peaks[1] < 1.5 * peaks[0]
-    assert seconds < 2 or re.search(r"^import: \d+ of 100000 clients$", said, re.M)
+    assert seconds < 4 or re.search(r"^import: \d+ of 100000 clients$", said, re.M)

@@ -14,7 +14,7 @@ from support import keys
 from support.answers import JSON
 from support.flow import connected, expire, path_of, registration
 from support.keys import REQUIRED
-from support.hosts import results
+from support.hosts import PATIENT, results
 from support.processes import wait_until
 from support.trouble import frozen
 
@@ -104,7 +104,7 @@ def test_text_has_the_same_in_one_line(make_service, provider):
 
 def test_a_caller_who_went_away_leaves_a_line(make_service, provider):
     """It waited in the queue of the exchange pool, and was gone before its turn: status 499, in log and metrics."""
-    service = make_service({"EXCHANGE_WORKERS": "1"})
+    service = make_service({**PATIENT, "EXCHANGE_WORKERS": "1"})
     first, second = connected(service, provider, expires_in=-10), connected(service, provider, expires_in=-10)
     provider.fault("hold")
     waiting = service.start("GET", path_of(first))
@@ -147,7 +147,7 @@ def test_what_a_request_met_carries_its_id(make_service, provider, cluster):
         found = wait_until(lambda: [event for event in service.log_events("database unavailable") if event["request_id"]])
         assert {event["request_id"] for event in found} <= set(ids)
         # Who works for nobody has nobody's id.
-        wait_until(lambda: [event for event in service.log_events("database unavailable") if not event["request_id"]])
+        wait_until(lambda: [event for event in service.log_events("database unavailable") if not event["request_id"]], 60)
 
 
 def test_failure_in_the_database_is_told_of_the_call_that_had_it(make_service, database, provider):

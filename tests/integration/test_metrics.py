@@ -8,7 +8,7 @@ import pytest
 from support import keys, metrics
 from support.answers import all_workers
 from support.flow import Browser, connect, connected, expire, path_of, register
-from support.hosts import locked
+from support.hosts import PATIENT, locked
 from support.keys import REQUIRED, bearer
 from support.processes import wait_until
 from support.trouble import sessions, terminate
@@ -31,23 +31,31 @@ def test_requests_are_counted_by_route_method_and_status(service, provider):
     assert service.get("/no-such-path").status_code == 404
     assert service.delete("/tokens/refresh").status_code == 405
     assert service.request("HEAD", path_of(client)).status_code == 200
-    after = metrics.read(service)
-    for number, labels in [
+    expected = [
         (2, {"method": "GET", "route": TOKENS, "status": "200"}),
         (1, {"method": "GET", "route": TOKENS, "status": "404"}),
         (1, {"method": "PATCH", "route": "/clients/{client_id}", "status": "422"}),
         (1, {"method": "other", "route": "unmatched", "status": "404"}),
         (1, {"method": "other", "route": "unmatched", "status": "405"}),
-        (1, {"method": "GET", "route": "/metrics", "status": "200"}),
-    ]:
-        assert after.value("requests_total", **labels) - before.value("requests_total", **labels) == number, labels
+    ]
+
+    def more(now, labels):
+        return now.value("requests_total", **labels) - before.value("requests_total", **labels)
+
+    # A worker counts what it has answered; that of these very calls there may be more of.
+    own = (1, {"method": "GET", "route": "/metrics", "status": "200"})
+    after = metrics.wait_for(
+        service, lambda now: all(more(now, labels) >= number for number, labels in [*expected, own]), "all of it is counted")
+    for number, labels in expected:
+        assert more(after, labels) == number, labels
     routes = after.labels("requests_total", "route")
     assert routes <= {pattern for _, pattern in keys.routes()} | {"unmatched"}
     assert client["branch_identifier"] not in after.text and "nobody" not in after.text and "no-such-path" not in after.text
 
 
-def test_many_requests_at_once_are_counted_exactly(service, provider):
+def test_many_requests_at_once_are_counted_exactly(make_service, provider):
     """Over all workers of both pools, each once, also when one pool hands it on to the other."""
+    service = make_service(PATIENT)
     clients = [connected(service, provider) for _ in range(8)]
     all_workers(service)
     before = metrics.read(service)
@@ -55,8 +63,10 @@ def test_many_requests_at_once_are_counted_exactly(service, provider):
         expire(service, client)
     calls = [service.start("GET", path_of(clients[i % 8])) for i in range(400)]
     assert {call.result().status_code for call in calls} == {200}
-    after = metrics.read(service)
-    for name in ("requests_total", "request_duration_seconds_count"):
+    count = "request_duration_seconds_count"  # the last that is written of a request
+    after = metrics.wait_for(
+        service, lambda now: now.value(count, route=TOKENS) - before.value(count, route=TOKENS) >= 400, "all are counted")
+    for name in ("requests_total", count):
         assert after.value(name, route=TOKENS) - before.value(name, route=TOKENS) == 400
     bucket = {"route": TOKENS, "le": "+Inf"}
     assert after.value("request_duration_seconds_bucket", **bucket) - before.value("request_duration_seconds_bucket", **bucket) == 400
@@ -69,14 +79,14 @@ def test_a_request_takes_as_long_as_its_caller_waits(service, provider):
     provider.fault("delay", ms=400)
     before = metrics.read(service)
     assert service.get(path_of(client)).status_code == 200
-    after = metrics.read(service)
+    after = metrics.wait_for(service, lambda now: now.value("request_duration_seconds_count", route=TOKENS), "the request")
 
     def more(name, **labels):
         return after.value(name, **labels) - before.value(name, **labels)
 
     assert more("request_duration_seconds_count", route=TOKENS) == 1
     assert more("request_duration_seconds_bucket", route=TOKENS, le="0.25") == 0
-    assert more("request_duration_seconds_bucket", route=TOKENS, le="10") == 1
+    assert more("request_duration_seconds_bucket", route=TOKENS, le="+Inf") == 1
     assert more("request_duration_seconds_sum", route=TOKENS) >= 0.4
     assert more("provider_call_duration_seconds_bucket", call="refresh", le="0.25") == 0
     assert more("provider_call_duration_seconds_sum", call="refresh") >= 0.4
@@ -84,7 +94,7 @@ def test_a_request_takes_as_long_as_its_caller_waits(service, provider):
 
 def test_the_wait_for_a_free_worker_is_part_of_a_request(make_service, provider):
     """A call that nobody has taken up yet costs its caller time as well."""
-    service = make_service({"EXCHANGE_WORKERS": "1"})
+    service = make_service({**PATIENT, "EXCHANGE_WORKERS": "1"})
     first, second = connected(service, provider, expires_in=-10), connected(service, provider, expires_in=-10)
     provider.fault("hold")
     calls = [service.start("GET", path_of(first))]
@@ -95,7 +105,7 @@ def test_the_wait_for_a_free_worker_is_part_of_a_request(make_service, provider)
     service.database.execute("SELECT pg_sleep(0.5)")
     provider.release()
     assert [call.result().status_code for call in calls] == [200, 200]
-    now = metrics.read(service)
+    now = metrics.wait_for(service, lambda now: now.value("request_duration_seconds_count", route=TOKENS) >= 2, "both")
     assert now.value("request_duration_seconds_count", route=TOKENS) == 2
     assert now.value("request_duration_seconds_bucket", route=TOKENS, le="0.25") == 0
 
@@ -133,7 +143,7 @@ def test_exchange_and_revocation_are_calls_of_their_own(service, provider):
     """Each with its outcome and its latency; what the provider is yet to hear of is a gauge."""
     client = register(service, provider)
     assert connect(service, provider, client).status_code == 200
-    provider.fault("status", endpoint="revocation", status=503)
+    provider.fault("status", endpoint="revocation", times=None, status=503)
     assert service.post(f"{path_of(client)}/revoke").status_code == 200
     after = metrics.read(service)
     assert after.value("provider_calls_total", call="exchange", outcome="success") == 1
@@ -147,8 +157,9 @@ def test_exchange_and_revocation_are_calls_of_their_own(service, provider):
 # --- waits, workers, connections ------------------------------------------------------------------
 
 
-def test_waiting_for_a_row_is_measured(service, provider):
+def test_waiting_for_a_row_is_measured(make_service, provider):
     """The wait for the lock that another holds; one that nobody holds is had at once."""
+    service = make_service(PATIENT)
     client = connected(service, provider, expires_in=-10)
     row = "SELECT FROM tokens WHERE client_id = %s FOR UPDATE"
     with locked(service.database, row, (client["client_id"],)):
@@ -171,7 +182,9 @@ def test_a_killed_worker_is_counted_and_takes_no_count_with_it(service, provider
     all_workers(service)
     for _ in range(50):
         service.get(path_of(client))
-    before = metrics.wait_for(service, lambda now: now.value("workers_ready", pool="database") == 2, "both are ready")
+    before = metrics.wait_for(
+        service, lambda now: now.value("workers_ready", pool="database") == 2 and now.value("requests_total", route=TOKENS) == 50,
+        "both are ready, all is counted")
     for pid in service.worker_pids("database"):
         os.kill(pid, signal.SIGKILL)
     after = metrics.wait_for(
@@ -243,7 +256,7 @@ def test_what_the_database_was_never_asked_is_not_claimed(service, cluster, prov
 def test_tokens_are_counted_by_state(service, provider):
     """In the words of GET /clients, which says the same of each; clients that are switched off stand aside."""
     clients = {}
-    for state, seconds in {"valid": 3000, "expiring": 100, "expired": -10, "reauthorization_required": 3000, "revoked": 3000, "off": 60}.items():
+    for state, seconds in {"valid": 3000, "expiring": 250, "expired": -10, "reauthorization_required": 3000, "revoked": 3000, "off": 60}.items():
         clients[state] = connected(service, provider, expires_in=seconds)
     clients["none"] = register(service, provider)
     for state, change in {"reauthorization_required": "is_valid = false", "revoked": "is_revoked = true"}.items():
@@ -255,7 +268,7 @@ def test_tokens_are_counted_by_state(service, provider):
     assert now.labels("tokens", "state") == set(clients)
     assert {state: now.value("tokens", state=state) for state in clients} == dict.fromkeys(clients, 1)
     assert now.value("clients_inactive") == 1
-    assert 40 < now.value("token_nearest_expiry_seconds") <= 100
+    assert 150 < now.value("token_nearest_expiry_seconds") <= 250
 
 
 def test_without_a_live_token_the_nearest_expiry_is_never(service, provider):

@@ -109,12 +109,15 @@ def test_ocsp_answer_is_stapled(make_site, tmp_path):
     port = processes.free_port()
     authority = Authority(tmp_path, f"http://127.0.0.1:{port}/")
     (tmp_path / "index").write_text(f"V\t301231235959Z\t\t1234\tunknown\t/CN={NAME}\n")
-    responder = processes.start(
-        ["openssl", "ocsp", "-port", port, "-index", tmp_path / "index", "-CA", authority.certificate,
-         "-rsigner", authority.certificate, "-rkey", authority.key, "-nmin", "5"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
+    with open(tmp_path / "responder", "wb") as out:
+        responder = processes.start(
+            ["openssl", "ocsp", "-port", port, "-index", tmp_path / "index", "-CA", authority.certificate,
+             "-rsigner", authority.certificate, "-rkey", authority.key, "-nmin", "5"],
+            stdout=out, stderr=subprocess.DEVNULL,
+        )
     try:
+        # nginx asks again only minutes after an answer that did not come. Who connects and says nothing stops the responder.
+        wait_until(lambda: "ACCEPT" in (tmp_path / "responder").read_text(), 60, "the responder listens")
         site = make_site(authority=authority, resolver="127.0.0.1", ocsp_ca=authority.certificate)
 
         def stapled():

@@ -293,7 +293,7 @@ class Run:
 
     def wait(self):
         status = self.process.wait(processes.seconds(90))
-        wait_until(lambda: not self.processes(), 20, "no process is left")
+        wait_until(lambda: not self.processes(), 60, "no process is left")
         return status
 
     def close(self):
@@ -439,18 +439,29 @@ def test_second_run_on_the_same_data_is_refused(run):
     assert first.stop() == 0
 
 
-def test_ctrl_c_at_any_step_leaves_nothing_and_the_next_run_works(run):
+def test_ctrl_c_at_any_step_leaves_nothing_and_the_next_run_works(run, directory):
     """Interrupted once at each step of a start, on one data directory; the last run is as good as a first one."""
     before = runtime_directories()
     port = processes.free_port()
-    for step in STEPS:
+
+    def interrupt(step):
+        """Did it come before the start was over?"""
         interrupted = run("--sandbox", "--port", port)
         wait_until(
             lambda: step in interrupted.output() or "token-service ready" in interrupted.output()
             or interrupted.process.poll() is not None, 120, f"scripts/run says {step!r}",
         )
         assert interrupted.stop() == 0, interrupted.output()
-        assert "ready" not in interrupted.output(), step
+        return "ready" not in interrupted.output()
+
+    for step in STEPS:
+        for _ in range(5):
+            if interrupt(step):
+                break
+            # Too late, or a run before this one was: what it has done by then is not done again.
+            processes.remove_directory(directory / "data")
+        else:
+            raise AssertionError(f"a start is over before it can be interrupted: {step}")
     last = run("--sandbox", "--port", port)
     last.wait_until_ready(port)
     assert call(port, "GET", "/health/ready").status_code == 200

@@ -20,6 +20,14 @@ return [...row.querySelectorAll("td.actions > *")].find((each) => each.textConte
 """
 
 
+# What is told goes after some seconds, which a browser may stand still for.
+KEEP_TOASTS = """
+window.toasts = [];
+new MutationObserver(() => window.toasts.push(document.getElementById("toast").textContent))
+  .observe(document.getElementById("toast"), { childList: true });
+"""
+
+
 class Console:
     def __init__(self, page, service):
         self.page = page
@@ -27,6 +35,7 @@ class Console:
 
     def open(self):
         self.page.open(f"{self.service.url}/console")
+        self.page.run(KEEP_TOASTS)
         return self
 
     # --- what is to be seen -----------------------------------------------------------------------
@@ -62,6 +71,10 @@ class Console:
 
     def wait_for(self, selector, text):
         self.page.until(lambda: text in (self.text(selector) or ""), f"{text!r} in {selector}")
+
+    def wait_for_toast(self, text):
+        """Also one that is gone again, since open()."""
+        self.page.until(lambda: any(text in each for each in self.page.run("return window.toasts")), f"a toast {text!r}")
 
     def wait_for_state(self, branch, *words):
         self.page.until(lambda: (self.row(branch) or {}).get("state") == list(words), f"{branch} is {words}")
