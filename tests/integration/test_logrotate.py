@@ -1,12 +1,10 @@
 """The access log of nginx is rotated by the installed file: real logrotate, a running nginx, no line lost."""
 
-import contextlib
 import grp
 import os
 import pwd
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -53,14 +51,6 @@ def lines(path):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def has_open(pid, path):
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            if entry.readlink() == path.resolve():
-                return True
-    return False
-
-
 def test_rotation_loses_no_line(service, rotate, tmp_path):
     """The old lines are in access.log.1, the next ones in a new access.log; nginx was asked through its unit, once."""
     log, old = service.nginx.run_dir / "access.log", service.nginx.run_dir / "access.log.1"
@@ -72,8 +62,7 @@ def test_rotation_loses_no_line(service, rotate, tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert lines(old)[:len(before)] == before
     wait_until(log.exists, what="nginx makes the new file")
-    workers = processes.children_of(service.nginx.process.pid)
-    wait_until(lambda: not any(has_open(pid, old) for pid in workers), what="every process of nginx writes to it")
+    wait_until(lambda: not service.nginx.has_open(old), what="every process of nginx writes to it")
     service.get("/clients/424242")
     wait_until(lambda: any("/clients/424242" in line for line in lines(log)), what="the next line")
     assert not any("/clients/424242" in line for line in lines(old))

@@ -120,12 +120,14 @@ class Nginx:
         path, old = self.run_dir / "access.log", self.run_dir / "access.log.old"
         path.rename(old)
         self.process.send_signal(signal.SIGUSR1)
-        wait_until(lambda: path.exists() and not self._has_open(old), what="nginx opens its log anew")
+        wait_until(lambda: path.exists() and not self.has_open(old), what="nginx opens its log anew")
         self._read += old.read_text()
         return self._read
 
-    def _has_open(self, path):
-        return any(str(path) in privileged.descriptors(pid) for pid in [self.process.pid, *processes.children_of(self.process.pid)])
+    def has_open(self, path):
+        """Has any of its processes?"""
+        pids = [self.process.pid, *processes.children_of(self.process.pid)]
+        return any(str(path.resolve()) in privileged.descriptors(pid) for pid in pids)
 
     def stop(self):
         return processes.stop(self.process, signal.SIGQUIT if self.process.poll() is None else 0, 10)
