@@ -81,7 +81,8 @@ def test_nothing_is_served_outside_the_prefix(make_site):
     """Nor by a path that only nginx's decoding brings beneath it."""
     site = make_site(path_prefix="/a.b")
     assert site.get("/health/live").status_code == 200
-    for path in ("/health/live", "/", "/aXb/health/live", "/a.b/../health/live", "/%61.b/health/live", "/x/../a.b/health/live"):
+    for path in ("/health/live", "/", "/a.b", "/aXb/health/live", "/a.b/../health/live", "/%61.b/health/live",
+                 "/x/../a.b/health/live"):
         with site.connect() as connection:
             request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
             status, body = answer_to(connection, request)
@@ -94,7 +95,7 @@ def test_internal_places_cannot_be_reached(make_site, prefix):
     site = make_site(**({"path_prefix": prefix} if prefix else {}))
     headers = {"X-Accel-Redirect": "@exchange", "X-Accel-Buffering": "no"}
     for base in (site.origin, site.url):
-        for path in ("/_error", "/@exchange", "/%5ferror", "/%40exchange"):
+        for path in ("/_error", "/_ERROR", "/_preflight", "/@exchange", "/%5ferror", "/%40exchange"):
             response = site.get(base + path, headers=headers)
             assert_json_error(response, 404, "not_found")
             assert not [name for name in response.headers if name.startswith("x-accel")]
@@ -154,6 +155,18 @@ def test_admin_calls_are_for_some_networks_only(make_site, prefix):
     for line in logged(site, 2 * len(ADMIN_CALLS), status=403):
         assert line["upstream"] == "", "the service saw it"
     assert logged(site, 1, path=f"{prefix}/oauth/login/1")[0]["upstream"] != ""
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+def test_consoles_page_is_refused_however_it_is_spelt(make_site, prefix):
+    """nginx decodes the path by which it finds the page; as the service does not, its calls need no such look."""
+    options = {"path_prefix": prefix} if prefix else {}
+    site = make_site(admin_network="127.0.0.3", **options)
+    for path in ("/console", "/console?x", "/%63onsole", "/x/../console", "/./consol%65"):
+        with site.connect() as connection:
+            status, body = answer_to(connection, f"GET {prefix}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert status == 403 and '"error":"forbidden"' in body, path
+    assert site.get("/console", client=site.client("127.0.0.3")).status_code == 200
 
 
 def test_only_loopback_administers_unless_told(make_site):

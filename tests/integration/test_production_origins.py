@@ -59,6 +59,9 @@ def test_preflight_of_an_allowed_origin(make_site):
     assert_security_headers(response)
     assert logged(site, 1, method="OPTIONS")[0]["upstream"] == "", "the service saw it"
     assert_json_error(preflight(site, ORIGIN, "/clients", "POST"), 403, "forbidden")
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
+    answer = site.request("OPTIONS", "/auth/callback?code=hunter2", headers=headers, content=b"x" * 70000)
+    assert answer.status_code == 204 and "hunter2" not in site.nginx.error_log.read_text()
     # Without the header that makes it one it is no preflight.
     assert site.request("OPTIONS", "/health", headers={"Origin": ORIGIN}).status_code == 405
 
