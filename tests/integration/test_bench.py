@@ -146,7 +146,7 @@ def stub():
 
 @pytest.mark.parametrize("status", [404, 503])
 def test_contestant_that_answers_errors_fails_the_run(stub, status):
-    """Under both loads, and however few they are."""
+    """Under both loads, also when they are one in ten."""
     options = SimpleNamespace(measure=["throughput", "latency"], rounds=1, seconds=1, connections=2)
     stub.status_of = lambda number: status if number % 10 == 9 else 200
     result = contest.hold([stub.contestant], options, lambda text: None)

@@ -9,13 +9,14 @@ import time
 import pytest
 from support import flow, keys, processes, trouble
 from support.answers import all_workers
-from support.hosts import AT_COMMIT, PATIENT, Gate, wait_for_waiters
+from support.hosts import AT_COMMIT, PATIENT, Gate, in_one_of_three_rounds, wait_for_waiters
 from support.postgres import Cluster
 from support.processes import wait_until
 from support.sealing import SEALS
 
 GONE_S = processes.seconds(2.5)  # the longest that a call may take to say so
-BACK_S = 5  # by then every worker has tried again: it does so at least every 1.25 s
+PAUSE_S = 1.3  # by then a worker that has failed tries again
+BACK_S = 5  # and all of them have
 DB_CALL_S = 1.4  # who is refused after so long had a database that did not answer, for 1.5 s
 
 
@@ -126,7 +127,10 @@ def check_all_gone(host, calls):
     answers = ask_everything(host, calls)
     for _, _, answer in answers:
         check_gone(answer)
-    return [f"{call}: {took:.1f} s" for call, took, _ in answers if took >= GONE_S]
+    late = [f"{call}: {took:.1f} s" for call, took, _ in answers if took >= GONE_S]
+    if late:
+        time.sleep(PAUSE_S)  # another round within it would be refused without a try
+    return late
 
 
 def all_good(hosts, tokens, expired):
@@ -153,10 +157,7 @@ def test_immediate_stop_under_load_is_503_at_once_and_over_by_itself(hosts, prov
         with trouble.crashed(own_cluster):
             check_gone(browser.callback(callback))
             for host in pair:
-                calls = every_call(host, next(iter(tokens)), expired)
-                # In one of three rounds: the machine may stand still.
-                late = check_all_gone(host, calls) and check_all_gone(host, calls) and check_all_gone(host, calls)
-                assert not late, late
+                in_one_of_three_rounds(lambda: check_all_gone(host, every_call(host, next(iter(tokens)), expired)))
                 assert host.get("/").status_code == 200
                 assert host.get("/health/live").status_code == 200
                 assert host.get("/health/ready").status_code == 503
@@ -174,7 +175,7 @@ def test_immediate_stop_under_load_is_503_at_once_and_over_by_itself(hosts, prov
     assert not load.faults, load.faults
     gone = check_reads(load.answers, tokens)
     assert gone
-    assert sum(ended - begun >= GONE_S for begun, ended in gone) <= len(gone) / 10
+    assert sum(ended - begun >= GONE_S for begun, ended in gone) <= 8  # two stalls, of four threads each
     assert not [begun for begun, _ in gone if begun > max(good_at, back_at + BACK_S * processes.TIME_FACTOR)]
     assert len(provider.refreshes()) == 1
     assert own_database.one("SELECT count(*) FROM clients") == (7,)  # nothing of what was refused was done
@@ -211,8 +212,7 @@ def test_frozen_database_is_503_in_time(hosts, provider, own_cluster, own_databa
         wait_until(lambda: host.get(f"/tokens/{expired}").status_code == 200)
         return late
 
-    late = freeze() and freeze() and freeze()  # as above
-    assert not late, late
+    in_one_of_three_rounds(freeze)
 
 
 @contextlib.contextmanager
@@ -480,8 +480,8 @@ def test_frozen_host_loses_its_lock_to_another(hosts, provider, own_cluster, own
     assert f"[{holder}] FATAL:  terminating connection due to idle-in-transaction timeout" in log
 
 
-def test_idle_limit_is_above_the_whole_deadline_of_the_provider(hosts, provider, own_database):
-    """An answer that comes late in GOOGLE_TIMEOUT_MS is still stored under the lock: the 5 s are not all of the limit."""
+def test_late_answer_of_the_provider_is_stored_under_the_lock(hosts, provider, own_database):
+    """After 6 of the 10 s of GOOGLE_TIMEOUT_MS: the 5 s that are added to it are not all of the idle limit."""
     host = hosts(GOOGLE_TIMEOUT_MS="10000")
     (branch,) = branches(host, provider, 1, expires_in=-10)
     provider.fault("delay_after", ms=6000)

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 from support import flow, metrics, processes, trouble
-from support.hosts import PATIENT
+from support.hosts import PATIENT, SOFT_WAIT_S
 from support.processes import wait_until
 from support.sealing import SEALS
 
 HTML = "<!DOCTYPE html><title>Sorry</title>"
 TIMEOUT_MS = int(processes.seconds(1500))  # of a host whose calls run into it
-SOFT_WAIT_S = 0.95  # a caller inside the buffer who waited longer may have been answered before the refresh was over
 EIGHT_MB = 8 << 20
 OLD_LIFE = {"expired": -10, "buffer": 120, "forced": 3000}  # seconds that are left of the token
 STATUS = {

@@ -440,7 +440,7 @@ def test_second_run_on_the_same_data_is_refused(run):
 
 
 def test_ctrl_c_at_any_step_leaves_nothing_and_the_next_run_works(run, directory):
-    """Interrupted once at each step of a start, on one data directory; the last run is as good as a first one."""
+    """Interrupted once at each step of a start, on one data directory as long as none is missed; the last run is as good as a first one."""
     before = runtime_directories()
     port = processes.free_port()
 

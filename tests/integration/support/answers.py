@@ -21,7 +21,7 @@ def answer_of(response):
 
 def all_workers(service):
     """The pids once every worker of the configuration runs."""
-    started = service.log_events("started")[0]
+    started = service.log_events("started")[-1]
     # One refresher stays for the housekeeping.
     number = started["database_workers"] + started["exchange_workers"] + max(1, started["refreshers"])
     return wait_until(lambda: len(pids := service.worker_pids()) == number and pids, what="all workers run")

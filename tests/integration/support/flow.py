@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from . import processes
+from .processes import wait_until
 from .provider import SCOPE  # noqa: F401
 from .sealing import SEALS
 
@@ -36,7 +37,11 @@ def register(service, provider=None, **fields):
     """A new client, with an OAuth client of its own at the provider when that is given; the answer's JSON."""
     if provider and "client_id" not in fields:
         fields["client_id"], fields["client_secret"] = provider.client()
-    response = service.post("/clients", json=registration(service, **fields))
+    body = registration(service, **fields)
+    # A worker that has just started, on a machine that stands still, may not get its connection in time.
+    response = wait_until(
+        lambda: (answer := service.post("/clients", json=body)).json().get("error") != "database_unavailable" and answer,
+        what="the database is there")
     assert response.status_code == 201, response.text
     return response.json()
 
