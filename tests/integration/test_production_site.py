@@ -141,7 +141,9 @@ def test_plain_http_leads_to_tls(site):
         response = site.request(method, f"{site.http_url}/clients/1?a=%2F&b")
         assert (response.status_code, response.headers["location"]) == (308, f"{site.url}/clients/1?a=%2F&b")
         assert "strict-transport-security" not in response.headers
-    assert not any(line["upstream"] for line in logged(site, 3, status=308))
+    for path in ("/_ERROR", "/_error%0A"):  # like the error page, which is not led anywhere
+        assert site.request("GET", site.http_url + path).status_code == 308
+    assert not any(line["upstream"] for line in logged(site, 5, status=308))
 
 
 def test_errors_of_plain_http_are_json(site):

@@ -172,8 +172,8 @@ def test_reads_at_once_get_each_its_own_answer(make_service, provider):
             calls = [service.start("GET", "/tokens/" + urllib.parse.quote(name, safe="")) for name in asked]
             time.sleep(0.1)  # they are on their way; if not all of them are, there is another time
         answers = results(calls)
-        if any(response.json().get("error") == "overloaded" for response in answers):
-            return False  # the machine stood still as well, for longer than nginx waits
+        if any(response.status_code == 503 for response in answers):
+            return False  # the machine stood still as well, for longer than nginx or a call of the database waits
         for name, response in zip(asked, answers):
             body = response.json()
             assert body.get("access_token", body.get("error")) == wanted[name], f"{name}: {response.text}"
