@@ -16,6 +16,7 @@ import threading
 from . import processes
 
 BRIDGE = "wire"
+BRIDGE_ADDRESS = "02:00:00:77:00:01"
 NETWORK = "10.77.0"
 # The states of a bridge's port (linux/if_bridge.h): what is disabled drops every frame, and neither end is told.
 DISABLED, FORWARDING = 0, 3
@@ -95,7 +96,8 @@ class Network:
         self._closing = contextlib.ExitStack()
         self._number = itertools.count(2)
         self.server = self._namespace()
-        self.server.ip("link", "add", BRIDGE, "type", "bridge")
+        # With an address of its own: else it has the least of its ports', and each host that joins may change it for the others.
+        self.server.ip("link", "add", BRIDGE, "address", BRIDGE_ADDRESS, "type", "bridge")
         self.server.ip("address", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
         self.server.ip("link", "set", BRIDGE, "up")
 
