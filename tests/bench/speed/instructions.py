@@ -14,7 +14,6 @@ ALLOCATING = {"malloc", "calloc", "realloc"}
 REQUESTING = {"token_ask"}
 CONNECTIONS = 64
 WARM_UP_S = 1
-LOADS_AT_MOST = 60
 # So many that what a worker does beside them, its start above all, is next to nothing of each, however slow the machine.
 REQUESTS = 300
 
@@ -27,23 +26,10 @@ def _life_of_worker(world, database, options, seconds, at_least, directory):
     command = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={directory}/callgrind.%p"]
     with world.service(database, 1, options.branches, wrapper=command, DATABASE_WORKERS="1") as ours:
         [worker] = ours.service.worker_pids("database")
-        _until_answered(ours.target, seconds, at_least)
+        load.until_answered(ours.target, seconds, CONNECTIONS, at_least)
     counts = directory / f"callgrind.{worker}"
     # The worker's own count: the load's leaves out what was under way when it ended, a lot where a machine serves few.
     return Seen(_calls(counts, REQUESTING), _total(counts), _calls(counts, ALLOCATING), _inclusive(counts))
-
-
-def _until_answered(target, seconds, at_least):
-    """A slow machine answers nothing at all within the first load, a worker under callgrind being what it is."""
-    answered = 0
-    for _ in range(LOADS_AT_MOST):
-        seen = load.closed_loop(target, seconds, CONNECTIONS)
-        if seen["errors"]:
-            break
-        answered += seen["requests"]
-        if answered >= at_least:
-            return
-    raise Failed(f"{answered} requests of {at_least}, errors: {seen['errors']}")
 
 
 def of_reads(world, database, options, directory):

@@ -10,6 +10,7 @@ from .programs import BUILD, Failed, end_of, output, running
 
 SCRIPT = Path(__file__).resolve().parents[1] / "branches.lua"
 PATH = "/tokens/branch-"
+LOADS_AT_MOST = 60
 
 # Branches first to last are asked for, at random.
 Target = namedtuple("Target", "port key first last")
@@ -33,6 +34,20 @@ def all_answered(target, seconds, connections):
     if seen["errors"] or not seen["requests"]:
         raise Failed(f"{seen['requests']} requests, errors: {seen['errors']}")
     return seen
+
+
+def until_answered(target, seconds, connections, at_least):
+    """closed_loop() again and again, until so many requests are answered: how many. A slow machine, or a slowed worker, may
+    answer none within the first."""
+    answered = 0
+    for _ in range(LOADS_AT_MOST):
+        seen = closed_loop(target, seconds, connections)
+        if seen["errors"]:
+            break
+        answered += seen["requests"]
+        if answered >= at_least:
+            return answered
+    raise Failed(f"{answered} requests of {at_least}, errors: {seen['errors']}")
 
 
 def _pace(target, rate, seconds, connections):

@@ -7,7 +7,6 @@ from support import privileged, processes
 from . import load
 from .programs import Failed
 
-LOADS_AT_MOST = 60
 # So many that what is under way at either end of a load is little of it, however long the machine stands still.
 REQUESTS = 500
 
@@ -43,24 +42,11 @@ def _summary(path):
     return {name: int(calls) for calls, name in (row.split() for row in rows[first + 1:last])}
 
 
-def _answered(target, seconds, connections):
-    """How many requests; enough of them."""
-    answered = 0
-    for _ in range(LOADS_AT_MOST):
-        seen = load.closed_loop(target, seconds, connections)
-        if seen["errors"]:
-            break
-        answered += seen["requests"]
-        if answered >= REQUESTS:
-            return answered
-    raise Failed(f"{answered} requests of {REQUESTS}, errors: {seen['errors']}")
-
-
 def of_reads(ours, seconds, connections, directory):
     """{requests, per_request: {name: calls}, sum} of the database workers."""
     path = directory / f"strace-{connections}"
     load.closed_loop(ours.target, 1, connections)
     with _traced(ours.service.worker_pids("database"), path):
-        requests = _answered(ours.target, seconds, connections)
+        requests = load.until_answered(ours.target, seconds, connections, REQUESTS)
     per_request = {name: calls / requests for name, calls in _summary(path).items()}
     return {"requests": requests, "per_request": per_request, "sum": sum(per_request.values())}

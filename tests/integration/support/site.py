@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import json
 import os
 import pwd
 import socket
