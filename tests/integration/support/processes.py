@@ -16,8 +16,16 @@ from . import privileged
 ROOT = Path(__file__).resolve().parents[3]
 # How much slower than usual the program is, under valgrind for instance.
 TIME_FACTOR = float(os.environ.get("TOKEN_SERVICE_TIME_FACTOR") or 1)
-# Below the range that the system takes ports for outgoing connections from.
-PORTS = range(10240, 32000)
+
+
+def _own_ports():
+    """Of this process among those of pytest-xdist: none takes a port that another one is about to bind."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    # Below the range that the system takes ports for outgoing connections from.
+    return range(10240 + number, 32000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+PORTS = _own_ports()
 INSTANCE = "TOKEN_SERVICE_TEST_INSTANCE"
 
 
@@ -41,7 +49,7 @@ def wait_until(condition, timeout=20, what=None):
 
 
 def free_port():
-    """A port that is free now on both loopback addresses; the next one to bind may still be faster."""
+    """A port that is free now on both loopback addresses; a program that is not a test's may still be faster."""
     while True:
         port = random.choice(PORTS)
         if all(_can_bind(*address, port) for address in LOOPBACK):

@@ -113,7 +113,7 @@ class Nginx:
         """Its lines, as dicts; one may be written a second after its answer."""
         path = self.run_dir / "access.log"
         text = self._read + (path.read_text() if path.exists() else "")
-        return [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     def whole_access_log(self):
         """Its text, with the lines that the workers hold back: these are written when the file is opened anew."""
