@@ -53,6 +53,8 @@ class Balancer:
             "proxy_ssl_name tokens.example.com;": f"proxy_ssl_name {NAME};",
             "/etc/ssl/tokens/fullchain.pem": self._authority.site_certificate, "/etc/ssl/tokens/key.pem": self._authority.site_key,
             "/etc/ssl/certs/ca-certificates.crt": self._authority.certificate, "/var/log/nginx": self.directory,
+            # The TLS handshake's as well, in which a machine may stand still; a host that is dead here refuses at once.
+            "proxy_connect_timeout 1s;": "proxy_connect_timeout 30s;",
         }
         for there, here in changes.items():
             assert there in text, there

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from support import processes
+from support.hosts import in_one_of_three_rounds
 from support.processes import ROOT
 
 sys.path.insert(0, str(ROOT / "tests/bench"))
@@ -21,6 +23,11 @@ from speed.storm import storm  # noqa: E402
 SMALLEST = ["--branches", 100, "--rounds", 1, "--seconds", 1, "--connections", 4, "--many", 200, "--few", 100, "--requests", 1000,
             "--rows", 2000, "--clients", 100]
 CONTESTANTS = {"token-service", "fastapi", "libfcgi", "hello", "return"}
+# Why a run failed: a line for each measurement of the bench, the profile's last one.
+FAILURE = re.compile(r"^(?:FAILED: .*|profile: .* errors: .*)$", re.M)
+# Of a service whose database stands still: 503, which wrk does not tell from other errors.
+UNAVAILABLE = re.compile(r"FAILED: (contest \w+ token-service|(size|hung) \w+|memory): \d+ × (503|status)(, \d+ × (503|status))*"
+                         r"|profile: \d+ requests( of \d+)?, errors: \{'status': \d+\}")
 
 
 pytestmark = pytest.mark.usefixtures("bench_programs")
@@ -34,10 +41,20 @@ def bench(*arguments, mark="test-bench", program="bench.py"):
     )
 
 
+def bench_undisturbed(*arguments, **options):
+    """bench(), again, three times in all, while nothing failed but what a service says whose database stands still."""
+    for _ in range(3):
+        done = bench(*arguments, **options)
+        said = FAILURE.findall(done.stdout + done.stderr)
+        if done.returncode != 1 or not said or not all(UNAVAILABLE.fullmatch(line) for line in said):
+            break
+    return done
+
+
 def test_smallest_run_measures_everything(tmp_path):
     """Every contestant answers without an error, every target has a figure, the picture is one, nothing is left running."""
     figures, picture, mark = tmp_path / "figures.json", tmp_path / "picture.svg", f"bench-{os.getpid()}"
-    done = bench(*SMALLEST, "--json", figures, "--picture", picture, mark=mark)
+    done = bench_undisturbed(*SMALLEST, "--json", figures, "--picture", picture, mark=mark)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(figures.read_text())
     assert result["failures"] == []
@@ -66,7 +83,8 @@ def test_read_is_one_round_trip_with_the_database(tmp_path):
     """Key check included: one send for it; with many connections what is ready at once shares it. And no more calls of
     the system than are explained: of nginx, its request in and its answer out; of the database the same; three waits."""
     figures = tmp_path / "figures.json"
-    done = bench("--branches", 100, "--seconds", 1, "--measure", "processor,system-calls", "--json", figures, program="profile_reads.py")
+    done = bench_undisturbed("--branches", 100, "--seconds", 1, "--measure", "processor,system-calls", "--json", figures,
+                             program="profile_reads.py")
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(figures.read_text())
     alone, shared = (seen["system_calls"][connections] for connections in ("1", "64"))
@@ -80,7 +98,7 @@ def test_read_is_one_round_trip_with_the_database(tmp_path):
 
 def test_profile_counts_instructions_by_function(tmp_path):
     figures = tmp_path / "figures.json"
-    done = bench("--branches", 100, "--seconds", 2, "--measure", "instructions", "--json", figures, program="profile_reads.py")
+    done = bench_undisturbed("--branches", 100, "--seconds", 2, "--measure", "instructions", "--json", figures, program="profile_reads.py")
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(figures.read_text())["instructions"]
     functions = seen["functions"]
@@ -197,19 +215,24 @@ def test_multiplied_rows_take_what_filled_ones_take(make_database):
 
 def test_open_loop_counts_from_when_a_request_was_due(stub):
     """While a server stalls, every request that would have come in that time is slow, not only those that were sent."""
-    gate, first = threading.Event(), threading.Lock()
+    def play():
+        gate, first = threading.Event(), threading.Lock()
 
-    def stall():
-        if first.acquire(blocking=False):
-            threading.Timer(1, gate.set).start()
-        gate.wait()
+        def stall():
+            if first.acquire(blocking=False):
+                threading.Timer(1, gate.set).start()
+            gate.wait()
 
-    stub.wait = stall
-    result = load.open_loop(stub.contestant.target, rate=100, seconds=2, connections=2)
-    assert result["errors"] == {} and result["requests"] == 200
-    assert result["max_us"] > 900_000
-    # Two were under way; of the other 98 that were due meanwhile half waited for more than half of the time.
-    assert result["p50_us"] < 500_000 < result["p90_us"]
+        stub.wait = stall
+        result = load.open_loop(stub.contestant.target, rate=100, seconds=2, connections=2)
+        assert result["errors"] == {} and result["requests"] == 200
+        assert result["max_us"] > 900_000
+        # Two were under way; of the other 98 that were due meanwhile half waited for more than half of the time.
+        assert result["p90_us"] > 500_000
+        # Unless the machine stands still as well.
+        return result["p50_us"] >= 500_000 and f"p50 {result['p50_us']} µs"
+
+    in_one_of_three_rounds(play)
 
 
 def test_what_is_never_answered_is_an_error(stub):

@@ -49,7 +49,7 @@ def test_a_scanner_finds_nothing_weak(site):
     """sslscan, which brings its own old OpenSSL: TLS 1.2 and 1.3, strong ciphers, no Heartbleed."""
     assert shutil.which("sslscan"), "sslscan is missing: scripts/install test"
     done = subprocess.run(
-        ["sslscan", "--no-colour", f"--sni-name={NAME}", f"127.0.0.1:{site.port}"], capture_output=True, text=True
+        ["sslscan", "--no-colour", "--timeout=60", f"--sni-name={NAME}", f"127.0.0.1:{site.port}"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     enabled = dict(re.findall(r"^((?:SSL|TLS)v[0-9.]+) +(enabled|disabled)$", done.stdout, re.M))

@@ -273,7 +273,7 @@ def check_forced_afterwards(case, branch, host):
         check_problem(case, answer)
         assert len(branch.calls()) == calls
         return
-    assert len(branch.calls()) == calls + 1
+    assert len(branch.calls()) == calls + 1, answer.text
     if case.lost:
         assert (answer.status_code, answer.json()["error"]) == (409, "reauthorization_required")
         return

@@ -34,9 +34,28 @@ def assert_no_overlap(provider):
     assert counts["max_overlap"] <= 1, counts
 
 
+def is_without_time(answer):
+    """Who waited for a worker has half a second left for a look at the row, and the database stood still for it."""
+    return answer.status_code == 503 and answer.json()["error"] == "database_unavailable"
+
+
+def tokens_of(answers):
+    """Of all but those without time."""
+    return {token_of(answer) for answer in answers if not is_without_time(answer)}
+
+
+def told_without_time(answers):
+    """What they were told, which one round has to be free of."""
+    return [answer.text for answer in answers if is_without_time(answer)]
+
+
 def one_round_in_time(play, limits):
-    """play() gives how long things took, limits how long they may."""
-    in_one_of_three_rounds(lambda: [took for took, limit in zip(play(), limits, strict=True) if took >= limit])
+    """play() gives a herd's answers and how long things took, limits how long they may."""
+    def late():
+        answers, durations = play()
+        return told_without_time(answers) + [took for took, limit in zip(durations, limits, strict=True) if took >= limit]
+
+    in_one_of_three_rounds(late)
 
 
 # --- herds ----------------------------------------------------------------------------------------
@@ -55,17 +74,18 @@ def test_herd_of_an_expired_branch_makes_one_call(make_service, provider):
         herd = start_herd(hosts, client, HERD)
         provider.wait_for_requests(1, client_id=client["client_oauth_id"])
         begun = time.monotonic()
-        other_token = token_of(fetch(hosts[1], other))
+        other_answer = fetch(hosts[1], other)
         took = time.monotonic() - begun
-        tokens = {token_of(response) for response in results(herd)}
+        answers = results(herd)
+        tokens, other_tokens = tokens_of(answers), tokens_of([other_answer])
 
         print(f"another expired branch during the herd: {took:.2f} s")
         assert len(tokens) == 1
-        assert provider.works(tokens.pop()) and provider.works(other_token)
-        assert len(asked(provider, client)) == len(asked(provider, other)) == 1
+        assert all(provider.works(token) for token in tokens | other_tokens)
+        assert len(asked(provider, client)) == 1 and len(asked(provider, other)) == len(other_tokens)
         assert token_row(hosts[0], client, "is_valid, refresh_error") == (True, None)
         assert_no_overlap(provider)
-        return [took]
+        return [other_answer, *answers], [took]
 
     one_round_in_time(play, [2 * TIME_FACTOR])
 
@@ -93,13 +113,14 @@ def test_herd_does_not_delay_tokens_that_work(make_service, provider):
         amid, amid_max = reads()
         assert not any(call.done() for call in herd), "the provider is still held"
         provider.release()
-        tokens = {token_of(response) for response in results(herd)}
+        answers = results(herd)
+        tokens = tokens_of(answers)
 
         print(f"50 reads: median {alone * 1e3:.1f} ms alone, {amid * 1e3:.1f} ms amid the herd;"
               f" longest {alone_max * 1e3:.0f} and {amid_max * 1e3:.0f} ms")
         assert len(tokens) == 1
         assert len(asked(provider, client)) == 1
-        return [amid - 3 * alone]
+        return answers, [amid - 3 * alone]
 
     reads()
     one_round_in_time(play, [seconds(0.02)])
@@ -123,8 +144,8 @@ def test_inside_the_buffer_nobody_waits_for_a_held_provider(make_service, provid
         print(f"the caller that asks: {longest_first:.2f} s; the longest of the others: {longest_other:.2f} s")
         assert longest_first >= 1
 
-        assert {token_of(response) for response in answers} == {grant["access_token"]}
-        assert all(response.json()["stale"] for response in answers)
+        assert tokens_of(answers) == {grant["access_token"]}
+        assert all(response.json()["stale"] for response in answers if not is_without_time(response))
         (call,) = asked(provider, client)
         assert call["ended_at"] is None, "the provider is still held"
         assert provider.release() == 1
@@ -134,7 +155,7 @@ def test_inside_the_buffer_nobody_waits_for_a_held_provider(make_service, provid
         assert refresh_token != grant["refresh_token"]
         assert provider.works(stored)
         assert len(asked(provider, client)) == 1
-        return longest_first, longest_other
+        return answers, [longest_first, longest_other]
 
     one_round_in_time(play, [3 * TIME_FACTOR, 1 * TIME_FACTOR])
 
@@ -147,14 +168,15 @@ def test_inside_the_buffer_one_caller_gets_the_new_token(make_service, provider)
     def play():
         client, grant = connected(hosts[0], provider, 60)
         provider.fault("delay", client_id=client["client_oauth_id"], ms=100)
-        tokens = {token_of(answer) for answer in results(start_herd(hosts, client, HERD))}
+        answers = results(start_herd(hosts, client, HERD))
+        tokens = tokens_of(answers)
         wait_until(lambda: token_row(hosts[0], client, "access_token")[0] != grant["access_token"], what="it is stored")
         new = token_row(hosts[0], client, "access_token")[0]
         assert provider.works(new)
         assert tokens <= {new, grant["access_token"]}
         assert len(asked(provider, client)) == 1
         # Whoever asked is answered before, where it takes over a second.
-        return None if new in tokens else "the new token"
+        return told_without_time(answers) + ([] if new in tokens else ["not the new token"])
 
     in_one_of_three_rounds(play)
 
@@ -169,6 +191,7 @@ def test_waiter_is_answered_when_its_time_is_up_and_does_not_ask_by_itself(make_
     for response in results(start_herd(hosts, client, 8)):
         refused(response, 503, "refresh_in_progress")
         assert int(response.headers["retry-after"]) >= 1
+    provider.wait_for_requests(1)  # a slow machine may have sent it only after that
     assert provider.refreshes()[0]["ended_at"] is None
     provider.release()
     wait_until(lambda: token_row(hosts[0], client, "access_token")[0] != grant["access_token"], what="it is stored")

@@ -137,8 +137,8 @@ def refresh_a_thousand(hosts, provider):
     """1,000 branches in an empty database, the first 100 with dead grants, due at once at a provider of 100 ms: how many times
     the ideal time it took.
 
-    Ideal: 1000 × 100 ms / 8. A machine that cannot do 8 calls of 100 ms at once in that time is measured first, and
-    what a bare client needs there counts instead.
+    Ideal: 1000 × 100 ms / 8. A machine that cannot do 8 calls of 100 ms at once in that time is measured before and after, for it
+    may have become busy meanwhile, and what a bare client needs there counts instead.
     """
     database = hosts[0].database
     id, _, tokens = fleet(hosts[0], provider, 1000)
@@ -158,6 +158,7 @@ def refresh_a_thousand(hosts, provider):
         120, "all are refreshed",
     )
     took = database.one("SELECT extract(epoch FROM max(updated_at) - %s)::float FROM tokens", (began,))[0]
+    bare_s = max(bare_s, time_of_a_call(provider))
 
     ideal = 1000 * 0.1 / 8
     bare = 1000 * bare_s / 8

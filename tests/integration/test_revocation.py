@@ -33,6 +33,13 @@ def revoke(service, client):
     return service.post(revoke_path(client))
 
 
+def served(host, client):
+    """Its answer with a token; not yet when the provider stood still for the short time that it has."""
+    answer = fetch(host, client)
+    assert answer.status_code == 200 or answer.json().get("provider_error") == "timeout", answer.text
+    return answer.status_code == 200 and answer
+
+
 def is_live(provider, grant):
     return provider.introspect(grant["refresh_token"])["active"]
 
@@ -191,13 +198,6 @@ def test_revocation_is_queued_and_retried(hosts, provider, fault, delete):
 def test_revocation_endpoint_that_fails_does_not_stop_refreshing(make_service, provider, kind):
     """A queue of revocations that nobody takes: expired branches are served and refreshers refresh as ever."""
     a, b = two_hosts(make_service, GOOGLE_TIMEOUT_MS="1500", REFRESH_WAIT_MS="25000", REFRESHERS="1")
-
-    def served(client):
-        """Not yet when the provider stood still for the short time that it has."""
-        answer = fetch(a, client)
-        assert answer.status_code == 200 or answer.json().get("provider_error") == "timeout", answer.text
-        return answer.status_code == 200 and answer
-
     given_up = [connected(a, provider)[0] for _ in range(8)]
     provider.fault(kind, endpoint="revocation", times=None)
     for number in range(20):
@@ -209,7 +209,7 @@ def test_revocation_endpoint_that_fails_does_not_stop_refreshing(make_service, p
     wait_until(lambda: len(provider.log("revocation")) >= 6, 90, "the endpoint has failed again and again")
     for client in given_up:
         expire(a, client)
-        assert provider.works(token_of(wait_until(lambda: served(client), what="it is served")))
+        assert provider.works(token_of(wait_until(lambda: served(a, client), what="it is served")))
     due, grant = connected(b, provider, 3000)
     make_due(b, due)
     wait_until(lambda: token_row(b, due, "access_token")[0] != grant["access_token"], 60, "it is refreshed")
@@ -454,7 +454,7 @@ def test_breaker_fails_fast_while_the_provider_hangs(make_service, provider):
 
     provider.clear_faults()
     a.database.execute("UPDATE tokens SET refresh_retry_at = NULL")  # should a slow machine have let a call through
-    assert provider.works(token_of(fetch(b, expired)))
+    assert provider.works(token_of(wait_until(lambda: served(b, expired), what="the other host serves it")))
     expire(a, expired)
     wait_until(lambda: fetch(a, expired).status_code == 200, 60, "the host is back")
     assert provider.works(token_of(fetch(a, expiring)))

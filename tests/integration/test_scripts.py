@@ -15,6 +15,7 @@ from support import privileged, processes
 from support.flow import unique
 from support.hosts import locked
 from support.postgres import TEMPLATE
+from support.preflight import TRIES, UNASKED
 from support.processes import INSTANCE, ROOT, wait_until
 
 TABLES = ["api_keys", "audit_log", "clients", "oauth_states", "tokens"]
@@ -374,7 +375,7 @@ def test_sandbox_brings_a_provider(run):
     client = call(port, "POST", "/clients", json=body_of(port, "branch-1")).json()
     location = call(port, "GET", f"/oauth/login/{client['client_id']}").headers["location"]
     assert re.match(r"http://(127\.0\.0\.1|localhost):\d+/auth\?", location)
-    page = httpx.get(location, trust_env=False, follow_redirects=True)
+    page = httpx.get(location, trust_env=False, follow_redirects=True, timeout=processes.seconds(60))
     assert page.status_code == 200 and "<form" in page.text
     assert sandbox.stop() == 0
 
@@ -541,7 +542,12 @@ def test_run_in_production_migrates_before_it_looks(run, make_database):
     database.execute(
         "INSERT INTO clients (client_id, client_secret, redirect_uri, branch_id, workspace_email)"
         " VALUES ('a', 'b', 'http://tokens.example.test/auth/callback', 'c', 'e@example.test')")
-    refused = run("--port", port, **settings)
+    for _ in range(TRIES):
+        refused = run("--port", port, **settings)
+        wait_until(lambda: refused.process.poll() is not None or UNASKED in refused.output(), 120, "it has looked at the database")
+        if UNASKED not in refused.output():
+            break
+        refused.close()
     assert refused.wait() == 2
     assert refused.output().count("redirect_uri of client 1 must be https") == 1
 

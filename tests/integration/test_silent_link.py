@@ -4,7 +4,7 @@ import time
 
 import pytest
 from support import flow, processes, trouble
-from support.hosts import fetch, in_one_of_three_rounds, refused, token_of
+from support.hosts import PATIENT, fetch, in_one_of_three_rounds, refused, token_of
 from support.network import NETWORK, Network
 from support.postgres import Cluster
 from support.processes import wait_until
@@ -40,14 +40,14 @@ def wired_database(wired_cluster):
 
 @pytest.fixture
 def make_host(make_service, network, provider, wired_database):
-    """make_host(): a Service at an end of the wire of its own, and that end."""
+    """make_host(**settings): a Service at an end of the wire of its own, and that end."""
     ends = []
 
-    def make():
+    def make(**settings):
         ends.append(network.host(provider.port))
         url = f"postgresql://token_service_worker@{NETWORK}.1:5432/{wired_database.name}"
-        service = make_service({"DATABASE_URL": url, "GOOGLE_TIMEOUT_MS": str(GOOGLE_TIMEOUT_S * 1000), "REFRESH_WAIT_MS": "1000"},
-                               database=wired_database, under=ends[-1].namespace.enter)
+        env = {"DATABASE_URL": url, "GOOGLE_TIMEOUT_MS": str(GOOGLE_TIMEOUT_S * 1000), "REFRESH_WAIT_MS": "1000", **settings}
+        service = make_service(env, database=wired_database, under=ends[-1].namespace.enter)
         return service, ends[-1]
 
     yield make
@@ -128,12 +128,14 @@ def test_host_behind_a_silent_link_says_so_in_time_and_recovers_by_itself(make_h
 
 def test_refresh_that_begins_behind_a_silent_link_holds_nothing_up(make_host, provider, wired_database):
     """It never reached the database: the other host need not wait for anything."""
-    (silent, link), (other, _) = make_host(), make_host()
+    (silent, link), (other, _) = make_host(), make_host(**PATIENT)
     client = connected(silent, provider, expires_in=-10)
     with link.silent():
         answer, seconds = timed(lambda: fetch(silent, client))
         refused(answer, 503, "database_unavailable")
         assert seconds < processes.seconds(WORKER_DEADLINE_S) + STALL_S
+        # Nobody has the row: the patience of the other is for itself.
+        assert wired_database.execute("SELECT FROM tokens FOR UPDATE NOWAIT") == 1
         token = token_of(fetch(other, client))
     wait_until(lambda: fetch(silent, client).status_code == 200, 30, "the host serves again")
     assert token_of(fetch(silent, client)) == token
