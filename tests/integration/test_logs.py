@@ -23,7 +23,7 @@ FIELDS = {"time", "level", "event", "request_id", "method", "route", "key_id", "
 
 
 def lines_of(service, request_id):
-    """The log's events that name it; the last is that of the answer, a moment behind it perhaps."""
+    """The log's events that name it, a moment behind the answer perhaps; those of two pools in no order."""
     return wait_until(
         lambda: [event for event in service.log_events() if event.get("request_id") == request_id],
         what=f"a line of {request_id}",
@@ -76,8 +76,8 @@ def test_every_request_has_its_line(service, provider):
     """Served or refused, by either pool: its id, its route's pattern, its status and error, and how long it took."""
     told = answers(service, provider)
     for request_id, (route, status, error) in told.items():
-        # Of a call that was handed on the other pool's line is there first.
-        line = wait_until(lambda: (last := lines_of(service, request_id)[-1])["status"] == status and last)
+        # Of a call that was handed on the other pool has a line as well, before or after it.
+        line = wait_until(lambda: next((line for line in lines_of(service, request_id) if line["status"] == status), None))
         assert set(line) == FIELDS and line["event"] == "request", line
         assert (line["route"], line["status"], line["error"]) == (route, status, error), line
         assert 0 <= line["duration_ms"] < 60000
@@ -91,13 +91,14 @@ def test_text_has_the_same_in_one_line(make_service, provider):
     """LOG_FORMAT=text: each event is one line that begins with its time, level and name."""
     service = make_service({"LOG_FORMAT": "text"})
     told = answers(service, provider)
-    # What was handed on has a line of either pool; the second one comes after the answer.
+    # What was handed on has a line of either pool; both may come after the answer, in any order.
     wait_until(lambda: all(re.search(f"request_id={each} .* status={status} .* duration_ms=\\d+\n", service.stderr())
                            for each, (_, status, _) in told.items()))
     for line in service.stderr().splitlines():
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (DEBUG|INFO|WARNING|ERROR) [a-zA-Z]", line), line
     for request_id, (route, status, error) in told.items():
-        line = [line for line in service.stderr().splitlines() if f"request_id={request_id} " in line][-1]
+        line = next(line for line in service.stderr().splitlines()
+                    if f"request_id={request_id} " in line and f" status={status} " in line)
         assert f" route={route} " in line and f" status={status} error={error} " in line, line
         assert re.search(r" duration_ms=\d+$", line), line
 

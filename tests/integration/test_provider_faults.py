@@ -315,8 +315,7 @@ def hosts(make_service):
 
     def make(**settings):
         host = make_service({"REFRESHERS": "0", **PATIENT, **settings})
-        # While no exchange worker is ready a caller inside the buffer gets its token without a refresh.
-        metrics.wait_for(host, lambda now: now.value("workers_ready") == now.value("workers_configured"), "all are ready")
+        metrics.wait_for_workers(host)
         return host
 
     return make

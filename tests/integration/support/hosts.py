@@ -1,6 +1,7 @@
 """Two hosts over one database, and what tests of refreshing ask of them."""
 
 import contextlib
+import time
 
 from .processes import seconds, wait_until
 
@@ -9,6 +10,10 @@ from .processes import seconds, wait_until
 PATIENT = {"REFRESH_WAIT_MS": "25000", "GOOGLE_TIMEOUT_MS": "30000"}
 # A caller with a token that works who waited as long may have been answered before the refresh was over.
 SOFT_WAIT_S = 0.95
+# Who is refused after so long had a database that did not answer, for 1.5 s; the worker asks it again within so long.
+DB_CALL_S, ASKED_AGAIN_S = 1.4, 1.25
+# Who was given up by nginx, after 5 s.
+GIVEN_UP_S = 4.9
 # The key of the advisory lock that Gate's trigger asks for.
 GATE = 4711
 
@@ -46,6 +51,37 @@ def in_one_of_three_rounds(play):
         if not late:
             return
     raise AssertionError(f"too late in each of three rounds, in the last one: {late}")
+
+
+def timed(call):
+    """(begun, ended, response) of call(), monotonic, as trouble.Load has them too."""
+    begun = time.monotonic()
+    response = call()
+    return begun, time.monotonic(), response
+
+
+def unexcused(answers, at_most):
+    """The responses of (begun, ended, response) that failed, but for those of a machine that stood still.
+
+    That is a database which did not answer in time, with what its workers refuse until they ask it again, and a call that
+    nginx gave up: where either happened to at most so many calls. More are no accident.
+    """
+    failed = [(*each, each[2].json()["error"]) for each in answers if each[2].status_code not in (200, 201)]
+
+    def that_took(limit, code):
+        found = [(begun, ended) for begun, ended, _, error in failed if error == code and ended - begun >= limit]
+        return found if len(found) <= at_most else []
+
+    frozen = that_took(DB_CALL_S, "database_unavailable")
+    given_up = that_took(GIVEN_UP_S, "overloaded")
+
+    def is_excused(begun, ended, error):
+        if error == "overloaded":
+            return (begun, ended) in given_up
+        return error == "database_unavailable" and any(
+            ended > end - DB_CALL_S and begun < end + ASKED_AGAIN_S for _, end in frozen)
+
+    return [response for begun, ended, response, error in failed if not is_excused(begun, ended, error)]
 
 
 def token_of(response):

@@ -52,8 +52,14 @@ def wait_for(service, condition, what):
     return wait_until(look, 60, what)
 
 
+def wait_for_workers(service):
+    """Until all are ready: while no exchange worker is, a caller inside the buffer gets its token without a refresh."""
+    wait_for(service, lambda now: now.value("workers_ready") == now.value("workers_configured"), "all workers are ready")
+
+
 def survey(service):
     """Metrics with a survey of the database that began after this call."""
     begun = service.database.one("SELECT extract(epoch FROM clock_timestamp())::float")[0]
-    # Within the interval nobody asks again: what was taken later than one whole survey is new.
-    return wait_for(service, lambda metrics: metrics.value("survey_timestamp_seconds") > begun + 0.2, "a new survey")
+    # One that was under way has its time from its end, which comes late on a machine that stands still. Within the interval, of
+    # 10 s, nobody asks again: what was taken so much later is new.
+    return wait_for(service, lambda metrics: metrics.value("survey_timestamp_seconds") > begun + 3, "a new survey")
