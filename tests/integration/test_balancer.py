@@ -6,7 +6,7 @@ import signal
 import httpx
 import pytest
 from support import flow, metrics, processes, trouble
-from support.hosts import PATIENT, token_of
+from support.hosts import PATIENT, locked, token_of, wait_for_waiters
 from support.processes import ROOT, wait_until
 from support.service import NGINX, no_cookies
 from support.site import NAME, PROXY, Site, assert_json_error
@@ -54,7 +54,7 @@ class Balancer:
             "/etc/ssl/tokens/fullchain.pem": self._authority.site_certificate, "/etc/ssl/tokens/key.pem": self._authority.site_key,
             "/etc/ssl/certs/ca-certificates.crt": self._authority.certificate, "/var/log/nginx": self.directory,
             # The TLS handshake's as well, in which a machine may stand still; a host that is dead here refuses at once.
-            "proxy_connect_timeout 1s;": "proxy_connect_timeout 30s;",
+            "proxy_connect_timeout 1s;": "proxy_connect_timeout 4s;",
         }
         for there, here in changes.items():
             assert there in text, there
@@ -176,6 +176,52 @@ def test_call_that_changes_something_is_not_sent_twice(balancer, sites, provider
     for _ in range(4):
         again = wait_until(lambda: (reply := balancer.http.post("/tokens/refresh", json=body)).status_code != 503 and reply)
         assert again.status_code == 200, again.text
+
+
+def test_deletion_is_not_sent_twice(balancer, sites, provider, database):
+    """Its host dies with it in hand: no other one is asked, which would not find what the first may have deleted."""
+    client = connected(sites[0], provider)
+    path = f"/clients/{client['client_id']}"
+    with locked(database, "SELECT FROM clients WHERE id = %s FOR UPDATE", (client["client_id"],)):
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            deletion = executor.submit(balancer.http.delete, path)
+            wait_for_waiters(database, 1)
+            busy = busy_one(sites)
+            [other] = [site for site in sites if site is not busy]
+            busy.nginx.kill()
+            answer = deletion.result(processes.seconds(60))
+    assert_json_error(answer, 503, "overloaded")
+    other.nginx.whole_access_log()
+    assert [line for line in other.access_log() if line["method"] == "DELETE"] == []
+    again = wait_until(lambda: (reply := balancer.http.delete(path)).status_code != 503 and reply)
+    assert again.status_code in (204, 404), again.text
+
+
+def test_host_that_hangs_costs_no_read(balancer, sites, provider):
+    """It takes connections and says nothing: what it was asked is asked of the other one."""
+    path = flow.path_of(connected(sites[0], provider))
+    with concurrent.futures.ThreadPoolExecutor(16) as executor:
+        def read_all():
+            return {answer.status_code for answer in executor.map(balancer.http.get, [path] * 64)}
+
+        assert read_all() == {200}  # over connections to both that are kept
+        with trouble.frozen_nginx(sites[0].nginx):
+            assert read_all() == {200}
+
+
+@pytest.mark.parametrize("request_, status, code", [
+    ({"method": "POST", "url": "/clients", "content": b"x" * 70000}, 413, "body_too_large"),
+    ({"method": "GET", "url": "/" + "x" * 9000}, 414, "malformed_request"),
+    ({"method": "GET", "url": "/", "headers": {"X-Large": "x" * 9000}}, 431, "malformed_request"),
+    ({"method": "GET", "url": "/", "headers": {"Host": "two words"}}, 400, "malformed_request"),
+    ({"method": "GET", "url": "/_delete"}, 404, "not_found"),
+], ids=["body", "line", "header", "host", "internal"])
+def test_errors_of_its_own_are_those_of_a_host(balancer, request_, status, code):
+    """JSON of the same shape, with a request id, and nothing of nginx."""
+    answer = balancer.http.request(**request_)
+    assert_json_error(answer, status, code)
+    assert answer.json()["detail"] == answer.json()["message"]
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 def test_no_host_at_all_is_a_complete_answer(balancer, sites):

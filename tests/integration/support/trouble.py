@@ -118,10 +118,18 @@ class Load:
 # --- processes ------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
 def frozen(service):
     """The master and all its workers stand still inside the block, as on a machine that hangs."""
-    pids = [service.master_pid, *service.worker_pids()]  # the master first: it watches the others
+    return _standing_still([service.master_pid, *service.worker_pids()])  # the master first: it watches the others
+
+
+def frozen_nginx(nginx):
+    """As frozen()."""
+    return _standing_still([nginx.process.pid, *processes.children_of(nginx.process.pid)])
+
+
+@contextlib.contextmanager
+def _standing_still(pids):
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
