@@ -8,7 +8,6 @@ Exit status: 0 nothing found, 1 faults, 77 cannot be done here (the test harness
 """
 
 import argparse
-import os
 import re
 import sys
 import tempfile

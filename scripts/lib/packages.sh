@@ -52,6 +52,7 @@ patroni
 pgbouncer
 podman
 prometheus prometheus
+pyflakes3
 python3
 python3-cryptography
 python3-fastapi

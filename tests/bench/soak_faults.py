@@ -11,7 +11,7 @@ import traceback
 from collections import Counter
 
 import psycopg2
-from support import privileged, processes, trouble
+from support import privileged, trouble
 
 TTLS_S = (4, 8, 30)  # of access tokens: what the refreshers cannot keep up with, and what they can
 PAUSE_S = 1.0

@@ -1,6 +1,5 @@
 """What a service holds while nobody calls it: memory, descriptors, connections to its database; and what it wrote."""
 
-import re
 from collections import namedtuple
 from pathlib import Path
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from support import keys, raw
-from support.flow import Browser, connect, connect_fast, expire, query, register, registration
+from support.flow import Browser, connect, connect_fast, query, register, registration
 from support.hosts import PATIENT
 from support.processes import ROOT, wait_until
 

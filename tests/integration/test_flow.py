@@ -7,10 +7,11 @@ import re
 import pytest
 
 from support.flow import (
-    SCOPE, Browser, begin, connect, connect_fast, exchanges, expire, query, refused, register,
+    Browser, begin, connect, connect_fast, exchanges, expire, query, refused, register,
     registration, rows, token_row, with_query,
 )
 from support.processes import seconds
+from support.provider import SCOPE
 
 BROWSER_ACCEPT = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from support.flow import (
-    SCOPE, Browser, begin, connect, exchanges, query, refused, register, registration, rows,
-    with_query,
+    Browser, begin, connect, exchanges, query, refused, register, registration, rows, with_query,
 )
 from support.processes import seconds
+from support.provider import SCOPE
 from support.sealing import SEALS
 
 NONCE = re.compile(r"[A-Za-z0-9_-]{43}")

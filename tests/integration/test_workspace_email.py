@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from support.flow import (
-    SCOPE, Browser, connect, query, refused, register, rows, token_row,
-)
+from support.flow import Browser, connect, query, refused, register, rows, token_row
+from support.provider import SCOPE
 
 EMAIL_SCOPE = "https://www.googleapis.com/auth/userinfo.email"
 BROWSER_ACCEPT = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -10,7 +10,6 @@ import httpx
 
 from . import processes
 from .processes import wait_until
-from .provider import SCOPE  # noqa: F401
 from .sealing import SEALS
 
 _number = itertools.count(1)
