@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from support import privileged, processes
-from support.flow import connect, token_row
+from support.flow import connect, register, token_row
 from support.processes import ROOT, wait_until
 from support.site import Authority
 
@@ -18,12 +18,12 @@ def blocks(section, kind="sh"):
     return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.M | re.S)
 
 
-def shell(block, cwd, **places):
+def shell(block, cwd, env=(), **places):
     """Runs it, with these words of it in the place of others."""
     for old, new in places.items():
         assert old in block
         block = block.replace(old, str(new))
-    return subprocess.run(["bash", "-eu", "-c", block], cwd=cwd, env=processes.plain_environment(ALLOWED_ORIGINS=""), stdin=subprocess.DEVNULL,
+    return subprocess.run(["bash", "-eu", "-c", block], cwd=cwd, env=processes.plain_environment(ALLOWED_ORIGINS="", **dict(env)), stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=processes.seconds(60))
 
 
@@ -64,6 +64,15 @@ def test_the_production_site(tmp_path):
     # Looking at a configuration opens its ports, 443 among them.
     done = subprocess.run([*privileged.as_root(), "/usr/sbin/nginx", "-t", "-q", "-p", directory, "-c", out, "-e", "stderr"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_audit_trail(service, provider):
+    """The owner looks at it and prunes it, by commands in which no password stands."""
+    register(service, provider)
+    [command] = blocks("The audit trail")
+    done = shell(command, ROOT, env={"DATABASE_ADMIN_URL": service.database.admin_url})
+    assert done.returncode == 0, done.stderr
+    assert "client.registered" in done.stdout and re.search(r"audit_prune.*\n-+\n +0\n", done.stdout)
 
 
 def test_files_that_readme_names_are_there():
