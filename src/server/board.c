@@ -52,6 +52,7 @@ struct board_slot *board_take(struct board *board, enum worker_kind kind)
 			board->slots[i].deadline_ms = 0;
 			board->slots[i].promised_until_ms = 0;
 			board->slots[i].ready = false;
+			board->slots[i].database_lost = false;
 			board->slots[i].requests = 0;
 			board->slots[i].counted = true;
 			board->slots[i].kind = kind;
@@ -67,16 +68,24 @@ void board_slot_free(struct board_slot *slot)
 	slot->deadline_ms = 0;
 }
 
+static bool is_idle(const struct board_slot *slot, enum worker_kind kind)
+{
+	return (int)slot->kind == (int)kind && slot->ready && slot->deadline_ms == 0;
+}
+
 bool board_claim_idle(struct board *board, enum worker_kind kind)
 {
 	int64_t now_ms = clock_monotonic_ms();
 
 	for (size_t i = 0; i < board->count; i++) {
+		if (is_idle(&board->slots[i], kind) && board->slots[i].database_lost)
+			return false;
+	}
+	for (size_t i = 0; i < board->count; i++) {
 		struct board_slot *slot = &board->slots[i];
 		int64_t promised_ms = slot->promised_until_ms;
 
-		if ((int)slot->kind == (int)kind && slot->ready && slot->deadline_ms == 0 &&
-		    promised_ms <= now_ms &&
+		if (is_idle(slot, kind) && promised_ms <= now_ms &&
 		    atomic_compare_exchange_strong(&slot->promised_until_ms, &promised_ms,
 						   now_ms + PROMISE_MS))
 			return true;

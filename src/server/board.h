@@ -32,6 +32,8 @@ struct board_slot {
 	_Atomic int64_t
 		promised_until_ms; /* monotonic: a caller is on its way to this idle worker */
 	_Atomic bool ready;        /* the worker is in its loop */
+	_Atomic bool
+		database_lost; /* it would refuse a call, and looks for the database by itself */
 	_Atomic uint64_t requests; /* answered */
 	_Atomic bool counted;      /* somebody has written into its metrics; stays so */
 };
@@ -59,7 +61,8 @@ struct metrics *board_metrics(struct board *board, struct board_slot *slot);
 void board_view(const struct board *board, struct metrics_view *ret_view);
 
 /* Promises a waiting worker of @kind to the caller for as long as a redirect takes; false: all
- * are busy or promised. */
+ * are busy or promised, or one that has lost its database waits as well: the kernel may give the
+ * call to that one. */
 bool board_claim_idle(struct board *board, enum worker_kind kind);
 
 #endif

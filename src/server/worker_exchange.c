@@ -3,6 +3,8 @@
  * provider. nginx does not keep these connections: a worker that held an idle one would leave
  * other requests waiting in the socket's queue.
  */
+#include <stdlib.h>
+
 #include "api/auth.h"
 #include "api/routes.h"
 #include "base/clock.h"
@@ -13,6 +15,9 @@
 
 /* No answer was sent; nginx's own number for it. */
 #define CALLER_GONE 499
+/* A worker that has lost its database looks for it by itself so often, a quarter more or less: no
+ * sooner than its connection's backoff lets it, and a fleet does not come as one. */
+#define SEEK_EVERY_MS 1000
 
 static void send_reply(struct call *call)
 {
@@ -94,31 +99,67 @@ static bool receive(struct http_connection *conn)
 	return arrival == HTTP_WHOLE && !http_connection_read(conn);
 }
 
+/* To be said before this worker is idle: whose token still works must not be sent to one that can
+ * only refuse. @ret_seek_at_ms (monotonic) is set where the database is to be looked for. */
+static void note_database(struct worker *worker, int64_t *ret_seek_at_ms)
+{
+	bool lost = db_is_lost(worker->domain.db);
+
+	worker->slot->database_lost = lost;
+	if (lost)
+		*ret_seek_at_ms = clock_monotonic_ms() + SEEK_EVERY_MS * 3 / 4 +
+				  random() % (SEEK_EVERY_MS / 2);
+}
+
+/* Nobody who could have been answered otherwise is the one to find out that it is still away. */
+static void seek_database(struct worker *worker, int64_t *ret_seek_at_ms)
+{
+	enum err err;
+
+	worker_busy(worker, worker_exchange_ms(worker));
+	err = db_connect(worker->domain.db, clock_monotonic_ms() + DB_CALL_MS);
+	worker_log_database(worker, err, "");
+	note_database(worker, ret_seek_at_ms);
+	worker_idle(worker);
+}
+
+static void take_call(struct worker *worker, struct http_connection *conn, struct call *call,
+		      int64_t *ret_seek_at_ms)
+{
+	/* Busy before it is accepted: the database pool must not count on this worker. */
+	worker_busy(worker, worker_exchange_ms(worker));
+	if (receive(conn)) {
+		worker_busy(worker, worker_exchange_ms(worker));
+		serve(worker, conn, call);
+		note_database(worker, ret_seek_at_ms);
+	}
+	worker_idle(worker);
+}
+
 void worker_exchange_loop(struct worker *worker)
 {
 	struct http_connection *conn = http_connection_new(worker->listen_fd);
 	struct call *call = worker_call_new(worker);
+	int64_t seek_at_ms = 0;
 
 	call->send = send_reply;
 	while (!worker_is_stopping()) {
+		bool lost = worker->slot->database_lost;
 		struct pollfd fds[] = {
 			{ .fd = worker->listen_fd, .events = POLLIN },
 			{ .fd = db_fd(worker->domain.db), .events = POLLIN },
 		};
 
-		if (worker_poll(fds, 2, -1) <= 0)
+		if (worker_poll(fds, 2, lost ? clock_left_ms(seek_at_ms) : -1) < 0)
 			continue;
-		if (fds[1].revents)
+		if (fds[1].revents) {
 			db_check(worker->domain.db);
-		if (!fds[0].revents)
-			continue;
-		/* Busy before it is accepted: the database pool must not count on this worker. */
-		worker_busy(worker, worker_exchange_ms(worker));
-		if (receive(conn)) {
-			worker_busy(worker, worker_exchange_ms(worker));
-			serve(worker, conn, call);
+			note_database(worker, &seek_at_ms);
 		}
-		worker_idle(worker);
+		if (fds[0].revents)
+			take_call(worker, conn, call, &seek_at_ms);
+		else if (lost && !clock_left_ms(seek_at_ms))
+			seek_database(worker, &seek_at_ms);
 	}
 	call_free(call);
 	http_connection_free(conn);

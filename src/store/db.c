@@ -81,6 +81,7 @@ void db_close(struct db *db)
 {
 	PQfinish(db->conn);
 	db->conn = NULL;
+	db->lost = true;
 	db->nprepared = 0;
 }
 
@@ -92,6 +93,11 @@ void db_set_alarm(struct db *db, struct alarm *alarm)
 enum err db_refusal(const struct db *db)
 {
 	return db->refusal;
+}
+
+bool db_is_lost(const struct db *db)
+{
+	return db->lost;
 }
 
 int db_fd(const struct db *db)
@@ -297,6 +303,7 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		back_off(db);
 		return err;
 	}
+	db->lost = false;
 	db->silent = false;
 	db->backoff_ms = 0;
 	db->retry_at_ms = 0;

@@ -102,6 +102,8 @@ enum err db_refusal(const struct db *db);
 /* Counts connections that are opened again, or cannot be. Borrowed; NULL: nothing is counted. */
 void db_set_metrics(struct db *db, struct metrics *metrics);
 
+/* Was the connection lost, or could it not be made, and is there none since? */
+bool db_is_lost(const struct db *db);
 /* The socket, to poll for a server that goes away while nothing is asked; -1 without one. */
 int db_fd(const struct db *db);
 /* Call when db_fd() is readable between runs: notices that the server closed. */

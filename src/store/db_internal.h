@@ -27,6 +27,7 @@ struct db {
 	size_t nprepared;
 	bool prepares;
 	int64_t retry_at_ms; /* no connection attempt before */
+	bool lost;           /* there was a connection, or an attempt, and there is none since */
 	bool silent;         /* the server gave no answer in time: it gets less time to connect */
 	int backoff_ms;
 	struct alarm *alarm;       /* NULL: none */

@@ -229,6 +229,94 @@ def stopped(pids):
                 os.kill(pid, signal.SIGCONT)
 
 
+# --- gone for what asks the provider --------------------------------------------------------------
+
+
+class Alias:
+    """Another way to the cluster's socket, for DATABASE_EXCHANGE_URL; exists=False: one that is not there yet."""
+
+    def __init__(self, cluster, database, exists=True):
+        self.directory = processes.make_directory("pg")
+        self.url = database.url.replace(str(cluster.sockets), str(self.directory))
+        self._link = self.directory / ".s.PGSQL.5432"
+        self._target = cluster.sockets / self._link.name
+        if exists:
+            self.open()
+
+    def open(self):
+        self._link.symlink_to(self._target)
+
+    @contextlib.contextmanager
+    def shut(self):
+        """For new connections, inside the block."""
+        self._link.unlink()
+        try:
+            yield
+        finally:
+            self.open()
+
+
+@pytest.fixture
+def make_alias(own_cluster, own_database):
+    """make_alias(exists=True): an Alias that outlives the services of the test: ask for it before hosts."""
+    made = []
+
+    def make(**options):
+        made.append(Alias(own_cluster, own_database, **options))
+        return made[-1]
+
+    yield make
+    for alias in made:
+        processes.remove_directory(alias.directory)
+
+
+def read_for_seconds(host, branch):
+    """Answers of one read after another, for longer than a worker waits before it looks for its database again."""
+    answers = []
+    for _ in range(40):
+        answers.append(host.get(f"/tokens/{branch}"))
+        time.sleep(0.1)
+    return answers
+
+
+def check_old_token(answer, token):
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["access_token"] == token and answer.json()["stale"] is True
+
+
+def test_exchange_side_that_lost_its_database_costs_nobody_a_token_that_works(make_alias, hosts, provider, own_database):
+    """Inside the buffer everybody has the old token from the database pool, whose way is open; the exchange worker looks
+    for the database by itself, and when it is back the next readers have a new one."""
+    alias = make_alias()
+    host = hosts(EXCHANGE_WORKERS="1", DATABASE_EXCHANGE_URL=alias.url)
+    ((branch, token),) = branches(host, provider, 1, expires_in=200).items()
+    assert host.post("/tokens/refresh", json={"branch_id": "nobody"}).status_code == 404  # over a connection of its own
+    with alias.shut():
+        for pid in trouble.sessions(own_database):
+            trouble.terminate(own_database, pid)
+        wait_until(lambda: host.log_events("database unavailable"), what="the worker has looked for it")
+        for answer in read_for_seconds(host, branch):
+            check_old_token(answer, token)
+        check_gone(host.post("/tokens/refresh", json={"branch_id": branch}))
+        check_old_token(host.get(f"/tokens/{branch}"), token)
+    assert provider.refreshes() == []
+    wait_until(lambda: host.get(f"/tokens/{branch}").json()["access_token"] != token, what="a new token")
+    assert len(provider.refreshes()) == 1
+
+
+def test_exchange_side_that_never_had_a_database_refuses_only_who_finds_out(make_alias, hosts, provider):
+    """At most one for each of its workers; all others have the token that works."""
+    host = hosts(EXCHANGE_WORKERS="3", DATABASE_EXCHANGE_URL=make_alias(exists=False).url)
+    ((branch, token),) = branches(host, provider, 1, expires_in=200).items()
+    answers = read_for_seconds(host, branch)
+    refused = [answer for answer in answers if answer.status_code != 200]
+    for answer in refused:
+        check_gone(answer)
+    assert len(refused) <= 3
+    for answer in answers:
+        assert answer in refused or answer.json()["access_token"] == token
+
+
 # --- connections cut one by one -------------------------------------------------------------------
 
 

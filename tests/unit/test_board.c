@@ -55,6 +55,34 @@ static void idle_is_one_of_the_kind_without_work(void **state)
 	board_free(board);
 }
 
+/* The workers of a pool share one listener: nobody can say which of those that wait takes a call. */
+static void no_promise_while_one_that_waits_has_lost_its_database(void **state)
+{
+	struct board *board;
+	struct board_slot *a, *b, *other;
+
+	assert_int_equal(board_new(3, &board), ERR_OK);
+	a = board_take(board, WORKER_EXCHANGE);
+	b = board_take(board, WORKER_EXCHANGE);
+	other = board_take(board, WORKER_DATABASE);
+	a->ready = b->ready = other->ready = true;
+	b->database_lost = true;
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
+	assert_true(board_claim_idle(board, WORKER_DATABASE)); /* another pool's */
+	b->deadline_ms = 1;                                    /* busy, it takes no call */
+	assert_true(board_claim_idle(board, WORKER_EXCHANGE));
+	a->promised_until_ms = 0;
+	b->deadline_ms = 0;
+	assert_false(board_claim_idle(board, WORKER_EXCHANGE));
+	b->database_lost = false;
+	assert_true(board_claim_idle(board, WORKER_EXCHANGE));
+	b->database_lost = true;
+	board_slot_free(b);
+	assert_ptr_equal(board_take(board, WORKER_EXCHANGE), b);
+	assert_false(b->database_lost); /* its successor has lost nothing */
+	board_free(board);
+}
+
 static void what_a_worker_writes_the_master_sees(void **state)
 {
 	struct board *board;
@@ -118,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slots_are_taken_once_and_freed),
 		cmocka_unit_test(idle_is_one_of_the_kind_without_work),
+		cmocka_unit_test(no_promise_while_one_that_waits_has_lost_its_database),
 		cmocka_unit_test(what_a_worker_writes_the_master_sees),
 		cmocka_unit_test(the_view_adds_up_and_outlives_workers),
 	};
