@@ -106,12 +106,14 @@ static enum err check_caller(const struct caller *caller, const char *branch_id)
 	return may ? ERR_OK : ERR_FORBIDDEN;
 }
 
-/* Takes the lock; a reader whose token still works does not wait for it. */
+/* Takes the lock; a reader whose token still works does not wait for it, and has that token where
+ * the database would not give it. */
 static enum err refresh_row(const struct domain *domain, const struct refresh_call *call,
 			    const struct token_row *seen, struct token *ret_token,
 			    struct problem *problem)
 {
 	struct token_lock lock;
+	struct token_row row = *seen;
 	struct attempt attempt = {
 		.domain = domain,
 		.call = call,
@@ -127,9 +129,9 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	err = token_lock(domain->db, seen->client_id, wait_ms, idle_timeout_ms(domain), &lock);
 	if (domain->metrics)
 		metrics_observe(&domain->metrics->lock_wait, clock_monotonic_us() - begun_us);
-	if (err == ERR_DB_LOCKED && works && !call->forced) {
-		return token_from_row(domain, seen, call->wish, ret_token);
-	}
+	row.now_us += clock_monotonic_us() - begun_us;
+	if (err && err != ERR_DB_NO_ROW && !call->forced && row.expires_at_us > row.now_us)
+		return token_from_row(domain, &row, call->wish, ret_token);
 	if (err == ERR_DB_LOCKED) {
 		problem->retry_after_s = 1;
 		return ERR_REFRESH_IN_PROGRESS;

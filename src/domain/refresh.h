@@ -45,7 +45,8 @@ enum err refresh_not_found(const struct refresh_call *call);
  * token_check()'s; ERR_REFRESH_IN_PROGRESS: not in
  * the time that a caller waits; ERR_REAUTHORIZATION_REQUIRED, ERR_CLIENT_CREDENTIALS_REJECTED,
  * ERR_PROVIDER_ERROR, ERR_PROVIDER_UNAVAILABLE: the refresh failed and there is no token that
- * works; ERR_DATABASE_UNAVAILABLE. @ret_token begins as { 0 }.
+ * works; ERR_DATABASE_UNAVAILABLE: nor is one known to work.
+ * @ret_token begins as { 0 }.
  */
 MUST_CHECK enum err refresh_get(const struct domain *domain, const struct refresh_call *call,
 				struct token *ret_token, struct problem *problem);

@@ -317,6 +317,26 @@ def test_exchange_side_that_never_had_a_database_refuses_only_who_finds_out(make
         assert answer in refused or answer.json()["access_token"] == token
 
 
+def test_database_that_takes_no_locks_costs_nobody_a_token_that_works(hosts, provider, own_cluster, own_database):
+    """A primary that became read-only: inside the buffer everybody is answered, an expired token cannot be refreshed;
+    when it takes writes again all are refreshed."""
+    host = hosts()
+    ((branch, token),) = branches(host, provider, 1, expires_in=200).items()
+    (expired,) = branches(host, provider, 1, expires_in=-10)
+    own_cluster.maintenance.execute(f"ALTER DATABASE {own_database.name} SET default_transaction_read_only = on")
+    for pid in trouble.sessions(own_database):
+        trouble.terminate(own_database, pid)
+    for answer in read_for_seconds(host, branch):
+        check_old_token(answer, token)
+    check_gone(host.get(f"/tokens/{expired}"))
+    assert provider.refreshes() == []
+    own_cluster.maintenance.execute(f"ALTER DATABASE {own_database.name} RESET default_transaction_read_only")
+    for name in (expired, branch):
+        wait_until(lambda: (answer := host.get(f"/tokens/{name}")).status_code == 200 and not answer.json()["stale"],
+                   what="it is refreshed")
+    assert len(provider.refreshes()) == 2
+
+
 # --- connections cut one by one -------------------------------------------------------------------
 
 
