@@ -169,6 +169,7 @@ void call_fail(struct call *call, enum err err)
 	struct json_out body;
 
 	http_reply_reset(&call->reply);
+	call->handed_on = false; /* it was to be, before this was known */
 	add_retry_after(call, err);
 	if (err == ERR_UNAUTHENTICATED || err == ERR_FORBIDDEN)
 		auth_add_challenge(call, err);

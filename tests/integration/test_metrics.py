@@ -55,6 +55,37 @@ def test_requests_are_counted_by_route_method_and_status(service, provider):
     assert client["branch_identifier"] not in after.text and "nobody" not in after.text and "no-such-path" not in after.text
 
 
+@pytest.mark.parametrize("method, route, body, of_fetcher", [
+    ("POST", "/tokens/refresh", {"branch_id": "nobody"}, None),  # a fetcher may
+    ("POST", f"{TOKENS}/revoke", None, 403),
+    ("DELETE", "/clients/{client_id}", None, 403),
+    ("PATCH", "/clients/{client_id}", {"client_secret": "another"}, 403),
+])
+def test_refusals_of_what_the_other_pool_does_are_counted(make_service, database, cluster, method, route, body, of_fetcher):
+    """The database pool refuses a key before it hands the call on, or cannot look it up: once each, like any other."""
+    service = make_service({**REQUIRED, **PATIENT})
+    fetcher = keys.create(database, "fetcher", "--branches", "other-*")
+    path = route.replace("{branch_id}", "nobody").replace("{client_id}", "1")
+
+    def refuse(key, status):
+        """Asked once; counted once."""
+        before = metrics.read(service)
+        answer = service.request(method, path, headers=bearer(key), **({"json": body} if body else {}))
+        assert answer.status_code == status, answer.text
+        labels = {"method": method, "route": route}
+        after = metrics.wait_for(
+            service, lambda now: now.value("request_duration_seconds_count", **labels)
+            > before.value("request_duration_seconds_count", **labels), f"the {status}")
+        labels["status"] = str(status)
+        assert after.value("requests_total", **labels) - before.value("requests_total", **labels) == 1
+
+    refuse(f"tsk_{'A' * 43}", 401)  # well-formed: it is asked for
+    if of_fetcher:
+        refuse(fetcher, of_fetcher)
+    with cluster.stopped():
+        refuse(fetcher, 503)
+
+
 def test_many_requests_at_once_are_counted_exactly(make_service, provider):
     """Over all workers of both pools, each once, also when one pool hands it on to the other."""
 
