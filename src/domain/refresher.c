@@ -99,12 +99,14 @@ enum err refresher_step(const struct domain *domain, struct refresher *refresher
 enum err refresher_housekeeping(const struct domain *domain)
 {
 	struct db_query query;
-	enum err err;
+	enum err err, retry_err;
 
 	login_sweep_query(&query);
 	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 	if (!err && domain->metrics)
 		metrics_count(&domain->metrics->logins_unreturned, (uint64_t)db_int(&query, 0, 0));
 	db_query_release(&query);
-	return err ? err : revocation_retry(domain);
+	/* A grant that was given up does not live on because of logins that cannot be swept. */
+	retry_err = revocation_retry(domain);
+	return err ? err : retry_err;
 }

@@ -22,8 +22,9 @@ struct refresher {
 MUST_CHECK enum err refresher_step(const struct domain *domain, struct refresher *refresher,
 				   int64_t deadline_ms, int max_wait_ms, int *ret_wait_ms);
 
-/* Removes logins that have expired and retries one revocation. ERR_DB_NO_ROW: nothing (more) to
- * do now; else as revocation_retry(). */
+/* Removes logins that have expired and retries one revocation, each whatever came of the other.
+ * ERR_DB_NO_ROW: nothing (more) to do now; else the first error, of a statement or as
+ * revocation_retry(). */
 MUST_CHECK enum err refresher_housekeeping(const struct domain *domain);
 
 #endif

@@ -50,6 +50,18 @@ static int step(struct worker *worker, struct refresher *refresher, int *refusal
 	return wait_ms;
 }
 
+/* What stands still unseen stays so: a sweep, or a grant that was given up and lives on. */
+static void log_housekeeping(struct worker *worker, enum err err)
+{
+	worker_log_database(worker, err == ERR_DATABASE_UNAVAILABLE ? err : ERR_OK, "");
+	if (err && err != ERR_DB_NO_ROW && err != ERR_DATABASE_UNAVAILABLE &&
+	    !db_refusal(worker->domain.db))
+		LOG(&worker->log, worker_log_level(err), "housekeeping failed",
+		    LOG_STR("error", err_info(err)->code),
+		    LOG_STR("database", db_failure(worker->domain.db)));
+	db_clear_failure(worker->domain.db);
+}
+
 static void keep_house(struct worker *worker)
 {
 	enum err err = ERR_OK;
@@ -59,7 +71,7 @@ static void keep_house(struct worker *worker)
 		err = refresher_housekeeping(&worker->domain);
 		worker_idle(worker);
 	}
-	worker_log_database(worker, err == ERR_DATABASE_UNAVAILABLE ? err : ERR_OK, "");
+	log_housekeeping(worker, err);
 }
 
 static void survey(struct worker *worker)

@@ -393,6 +393,27 @@ def test_without_refreshers_house_is_kept(make_service, provider):
     assert token_of(fetch(hosts[0], client)) == grant["access_token"]
 
 
+def test_sweep_that_fails_is_told_and_does_not_stop_the_revocations(make_service, provider):
+    """Logins that cannot be swept: a grant that was given up ends at the provider all the same, and the log says what
+    failed, once each time and of nothing else."""
+    host = make_service(env={"REFRESHERS": "1"})
+    client, grant = connected(host, provider)
+    id, _ = provider.client()
+    old = provider.grant(id)
+    host.database.execute("REVOKE DELETE ON oauth_states FROM token_service_worker")
+    host.database.execute(
+        "INSERT INTO revocations (client_id, workspace_email, token, token_client_id) VALUES (%s, 'a@b', %s, 4711)",
+        (id, SEALS.seal("tokens", "refresh_token", 4711, old["refresh_token"])))
+    wait_until(lambda: host.database.one("SELECT count(*) FROM revocations") == (0,), 60, "the queue is worked off")
+    assert not provider.introspect(old["refresh_token"])["active"]
+    told = wait_until(lambda: host.log_events("housekeeping failed"), what="it is told")[0]
+    assert (told["level"], told["error"]) == ("ERROR", "internal_error")
+    assert told["database"].startswith("login_sweep: 42501")
+    make_due(host, client)
+    wait_for_refresh(host, client, grant)
+    assert [each["database"] for each in wait_until(lambda: host.log_events("refresh"))] == [""]
+
+
 def test_inactive_client_is_parked_and_comes_back(make_service, provider):
     """is_active false: a refresher parks the row and asks nobody; true again: it is refreshed."""
     hosts = two_hosts(make_service)
