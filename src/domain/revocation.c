@@ -42,13 +42,19 @@ static int retry_in_s(int attempts)
 	return seconds > RETRY_MAX_S ? RETRY_MAX_S : seconds;
 }
 
+/* ERR_AGAIN: others try whether the endpoint still hangs; nothing was asked. */
 static enum err tell_provider(const struct domain *domain, const struct revocation_row *row)
 {
 	CLEANUP(secret_release) struct secret token = { 0 };
 	enum err err = vault_open_id(domain->keyring, VAULT_REFRESH_TOKEN, row->token_client_id,
 				     row->token, &token);
 
-	return err ? err : revoke_endpoint_revoke(domain->google, token.data);
+	if (err)
+		return err;
+	/* With the token at hand: a turn that nobody uses would be one that others wait for. */
+	if (google_admit_revocation(domain->google))
+		return ERR_AGAIN;
+	return revoke_endpoint_revoke(domain->google, token.data);
 }
 
 static enum err finish(const struct domain *domain, const struct revocation_row *row, enum err err)
@@ -76,7 +82,7 @@ static enum err attempt(const struct domain *domain, int64_t id, bool *ret_revok
 	*ret_revoked = false;
 	db_query_init(&query, NULL);
 	/* An endpoint that is known to hang is not asked; what is queued stays. */
-	err = google_admit_revocation(domain->google);
+	err = google_check_revocation(domain->google);
 	if (err)
 		return err;
 	revocation_take_query(&query, id, hold_s(domain));
@@ -87,6 +93,8 @@ static enum err attempt(const struct domain *domain, int64_t id, bool *ret_revok
 		return err;
 	revocation_row(&query, &row);
 	err = row.is_shared ? ERR_OK : tell_provider(domain, &row);
+	if (err == ERR_AGAIN) /* it was taken for a while, and is due again after that */
+		return ERR_PROVIDER_UNAVAILABLE;
 	*ret_revoked = !err && !row.is_shared;
 	db_err = finish(domain, &row, err);
 	return err ? err : db_err;

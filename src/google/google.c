@@ -148,6 +148,11 @@ enum err google_admit(struct google *google, int *ret_wait_s)
 	return ERR_PROVIDER_UNAVAILABLE;
 }
 
+enum err google_check_revocation(const struct google *google)
+{
+	return breaker_is_open(google->settings.revoke_breaker) ? ERR_PROVIDER_UNAVAILABLE : ERR_OK;
+}
+
 enum err google_admit_revocation(struct google *google)
 {
 	return admits(google, google->settings.revoke_breaker) ? ERR_OK : ERR_PROVIDER_UNAVAILABLE;

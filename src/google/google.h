@@ -49,7 +49,8 @@ struct google_answer {
 MUST_CHECK enum err google_check(const struct google *google, int *ret_wait_s);
 /* The same just before a call, which it may make the one that tries. */
 MUST_CHECK enum err google_admit(struct google *google, int *ret_wait_s);
-/* google_admit() of the revocation endpoint. */
+/* The two of the revocation endpoint. */
+MUST_CHECK enum err google_check_revocation(const struct google *google);
 MUST_CHECK enum err google_admit_revocation(struct google *google);
 
 /*

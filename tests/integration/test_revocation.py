@@ -460,6 +460,32 @@ def test_breaker_fails_fast_while_the_provider_hangs(make_service, provider):
     assert provider.works(token_of(fetch(a, expiring)))
 
 
+def sweep(service, client):
+    """Returns after a round of the housekeeping."""
+    service.database.execute(
+        "INSERT INTO oauth_states (state_hash, browser_hash, client_id, code_verifier, redirect_uri, expires_at)"
+        " VALUES ('old', 'b', %s, 'c', 'd', now() - interval '1 minute')", (client["client_id"],))
+    wait_until(lambda: rows(service, "oauth_states") == 0, 60, "the house is kept")
+
+
+def test_breaker_leaves_its_one_call_to_who_has_something_to_revoke(make_service, provider):
+    """Its time is over and nothing is queued: the housekeeping does not use the call up that tries, and the next grant
+    that is given up ends at the provider at once."""
+    host = make_service(env={**PATIENT, "REFRESHERS": "0"})
+    client, grant = connected(host, provider)
+    provider.fault("drop", endpoint="revocation", times=None)
+    for _ in range(5):
+        assert revoke(host, connected(host, provider)[0]).json()["provider_revoked"] is False
+    provider.clear_faults()
+    host.database.execute("DELETE FROM revocations")
+    time.sleep(5.5)  # it opened before that, for five seconds
+    for _ in range(2):  # the first may have begun before
+        sweep(host, client)
+    answer = revoke(host, client)
+    assert answer.status_code == 200 and answer.json()["provider_revoked"] is True
+    assert not is_live(provider, grant)
+
+
 def test_breaker_lets_one_call_through_to_see(make_service, provider):
     """Its time is over and the provider still hangs: one call finds out, whatever the number of callers; the others
     are answered at once."""
