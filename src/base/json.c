@@ -129,17 +129,36 @@ enum err json_parse(const char *text, size_t len, struct json_object **ret_value
 	return ERR_OK;
 }
 
-const char *json_get_string(struct json_object *obj, const char *key)
+/* NULL when absent or no string. */
+static struct json_object *string_member(struct json_object *obj, const char *key)
 {
 	struct json_object *value;
-	const char *s;
 
 	if (!json_object_is_type(obj, json_type_object) ||
 	    !json_object_object_get_ex(obj, key, &value) ||
 	    !json_object_is_type(value, json_type_string))
 		return NULL;
+	return value;
+}
+
+const char *json_get_string(struct json_object *obj, const char *key)
+{
+	struct json_object *value = string_member(obj, key);
+	const char *s;
+
+	if (!value)
+		return NULL;
 	s = json_object_get_string(value);
 	return strlen(s) == (size_t)json_object_get_string_len(value) ? s : NULL;
+}
+
+void json_wipe_string(struct json_object *obj, const char *key)
+{
+	struct json_object *value = string_member(obj, key);
+
+	if (value)
+		explicit_bzero((char *)json_object_get_string(value),
+			       (size_t)json_object_get_string_len(value));
 }
 
 static void add(struct json_object *obj, const char *key, struct json_object *value)

@@ -23,6 +23,9 @@ MUST_CHECK enum err json_parse(const char *text, size_t len, struct json_object 
 /* The string member @key of @obj, borrowed; NULL when absent, no string, or with a NUL in it. */
 const char *json_get_string(struct json_object *obj, const char *key);
 
+/* Wipes the string member @key of @obj, where it has one: json-c frees strings as they are. */
+void json_wipe_string(struct json_object *obj, const char *key);
+
 /* Add a member; NULL strings become null. @key is borrowed for as long as @obj lives. */
 void json_add_string(struct json_object *obj, const char *key, const char *value);
 void json_add_int(struct json_object *obj, const char *key, int64_t value);

@@ -45,8 +45,7 @@ static enum err seal_secret(const struct domain *domain, const char *branch_id,
 
 	if (err)
 		return err;
-	/* json-c would free the plain one as it is. */
-	explicit_bzero((char *)fields->client_secret, strlen(fields->client_secret));
+	json_wipe_string(body, "client_secret");
 	json_object_object_add(body, "client_secret", json_object_new_string(sealed));
 	fields->client_secret = json_get_string(body, "client_secret");
 	return ERR_OK;

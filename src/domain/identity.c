@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "crypto/digest.h"
 
 #include "base/banned.h"
@@ -12,8 +13,8 @@
 /* The payload of the JWT @text (RFC 7519), a JSON object; ERR_MALFORMED_REQUEST: it is none. */
 static enum err read_claims(const char *text, struct json_object **ret_claims)
 {
-	CLEANUP(mem_free_ptr) char *payload = NULL;
-	CLEANUP(mem_free_ptr) unsigned char *data = NULL;
+	CLEANUP(secret_release) struct secret payload = { 0 };
+	CLEANUP(secret_release) struct secret data = { 0 };
 	CLEANUP(json_release) struct json_object *claims = NULL;
 	const char *begin = strchr(text, '.');
 	const char *end = begin ? strchr(begin + 1, '.') : NULL;
@@ -22,11 +23,13 @@ static enum err read_claims(const char *text, struct json_object **ret_claims)
 
 	if (!end || strchr(end + 1, '.'))
 		return ERR_MALFORMED_REQUEST;
-	payload = mem_strndup(begin + 1, (size_t)(end - begin - 1));
-	data = mem_alloc(BASE64URL_BYTES(strlen(payload)) + 1);
-	if (!base64url_decode(payload, data, &len))
+	payload.len = (size_t)(end - begin - 1);
+	payload.data = mem_strndup(begin + 1, payload.len);
+	data.len = BASE64URL_BYTES(payload.len);
+	data.data = mem_alloc(data.len + 1);
+	if (!base64url_decode(payload.data, (unsigned char *)data.data, &len))
 		return ERR_MALFORMED_REQUEST;
-	err = json_parse((const char *)data, len, &claims);
+	err = json_parse(data.data, len, &claims);
 	if (err || !json_object_is_type(claims, json_type_object))
 		return ERR_MALFORMED_REQUEST;
 	*ret_claims = claims;

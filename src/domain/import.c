@@ -171,8 +171,7 @@ static enum err validate(const struct import *import, const struct import_source
 	if (!source->is_active)
 		problem_add_fault(&problem, "is_active", "must not be NULL");
 	err = client_validate(body, production, &valid, &problem);
-	if (valid.client_secret) /* json-c would free it as it is */
-		explicit_bzero((char *)valid.client_secret, strlen(valid.client_secret));
+	json_wipe_string(body, "client_secret");
 	if (!problem.faults)
 		return err;
 	remark_faults(import, source->id, problem.faults);

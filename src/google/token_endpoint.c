@@ -111,10 +111,18 @@ static bool read_lifetime(struct json_object *body, int64_t *ret_s)
 	return *ret_s > 0;
 }
 
+static void body_release(struct json_object **body)
+{
+	json_wipe_string(*body, "access_token");
+	json_wipe_string(*body, "refresh_token");
+	json_wipe_string(*body, "id_token");
+	json_release(body);
+}
+
 enum err token_answer_parse(const struct google_answer *answer, struct token_answer *ret_answer,
 			    struct provider_failure *ret_failure)
 {
-	CLEANUP(json_release) struct json_object *body = NULL;
+	CLEANUP(body_release) struct json_object *body = NULL;
 	const char *access_token, *refresh_token, *type, *scope;
 
 	if (json_parse(answer->body.data, answer->body.len, &body))

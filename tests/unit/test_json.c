@@ -168,6 +168,34 @@ static void get_string_gives_strings_only(void **state)
 	assert_null(json_get_string(NULL, "s"));
 }
 
+static void wipe_string_leaves_nothing_of_it(void **state)
+{
+	static const char text[] =
+		"{\"secret\":\"1//a refresh token that is longer than what is kept inside\","
+		"\"nul\":\"a\\u0000b\",\"other\":\"stays\",\"n\":1,\"o\":{}}";
+	static const char zeros[64];
+	CLEANUP(json_release) struct json_object *obj = NULL;
+	const char *secret, *nul;
+	struct json_object *value;
+	size_t len;
+
+	assert_int_equal(json_parse(text, strlen(text), &obj), ERR_OK);
+	secret = json_get_string(obj, "secret");
+	len = strlen(secret);
+	json_object_object_get_ex(obj, "nul", &value);
+	nul = json_object_get_string(value);
+	json_wipe_string(obj, "secret");
+	json_wipe_string(obj, "nul");
+	assert_true(len > 40);
+	assert_memory_equal(secret, zeros, len);
+	assert_memory_equal(nul, zeros, 3);
+	json_wipe_string(obj, "n"); /* what is no string is left alone */
+	json_wipe_string(obj, "o");
+	json_wipe_string(obj, "absent");
+	json_wipe_string(NULL, "secret");
+	assert_string_equal(json_get_string(obj, "other"), "stays");
+}
+
 static void writes_compact_json(void **state)
 {
 	CLEANUP(json_release) struct json_object *obj = json_object_new_object();
@@ -209,6 +237,7 @@ int main(void)
 		cmocka_unit_test(nests_sixteen_deep_at_most),
 		cmocka_unit_test(takes_a_text_as_large_as_a_body_may_be),
 		cmocka_unit_test(get_string_gives_strings_only),
+		cmocka_unit_test(wipe_string_leaves_nothing_of_it),
 		cmocka_unit_test(writes_compact_json),
 		cmocka_unit_test(noise_does_no_harm),
 	};
