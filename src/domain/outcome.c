@@ -23,6 +23,49 @@ static int64_t backoff_us(int failures)
 	return (ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms) * 1000;
 }
 
+/* What a transaction that ended badly was to store: one of the two is set. */
+struct unsettled {
+	const struct token_update *update;
+	const struct token_failure *failure;
+};
+
+static void settle_query(struct db_query *query, const struct attempt *attempt,
+			 const struct unsettled *what)
+{
+	int64_t grant_version = attempt->lock->row.grant_version;
+
+	if (what->failure)
+		token_failed_query(query, what->failure, grant_version);
+	else
+		token_refreshed_query(query, what->update, grant_version, attempt->call->forced_by);
+}
+
+/*
+ * The provider gave a token and our transaction did not end well: the database went away, or
+ * refused. What the provider gave must not be lost: store it where the row is still the one that
+ * was locked, until the deadline. ERR_DB_NO_ROW: it is not.
+ */
+static enum err settle(struct attempt *attempt, const struct unsettled *what)
+{
+	struct db_query query;
+	int64_t last_try_ms = attempt->call->deadline_ms - DB_CALL_MS;
+	enum err err;
+
+	/* Our own row lock would be in the way. */
+	token_lock_rollback(attempt->lock);
+	do {
+		settle_query(&query, attempt, what);
+		err = db_exec(attempt->domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+		if (!err && !db_rows(&query))
+			err = ERR_DB_NO_ROW;
+		db_query_release(&query);
+		alarm_check(&attempt->alarm);
+		if (err && err != ERR_DB_NO_ROW)
+			clock_sleep_ms(STORE_AGAIN_MS);
+	} while (err && err != ERR_DB_NO_ROW && clock_left_ms(last_try_ms) > 0);
+	return err;
+}
+
 /* Writes the failure into the locked row and commits; @row becomes what it is then. */
 static enum err store_failure(struct attempt *attempt, enum err err, struct token_row *row)
 {
@@ -47,9 +90,12 @@ static enum err store_failure(struct attempt *attempt, enum err err, struct toke
 	if (attempt->failure.retry_after_s > 0)
 		failure.provider_retry_at_us =
 			row->now_us + attempt->failure.retry_after_s * US_PER_S;
-	token_failed_query(&query, &failure);
+	token_failed_query(&query, &failure, row->grant_version);
 	db_err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
+	/* A provider that rotates may have spent the old one with the answer that was no token. */
+	if (db_err && refresh_token && !settle(attempt, &(struct unsettled){ .failure = &failure }))
+		db_err = ERR_OK;
 	if (db_err)
 		return db_err;
 	row->refresh_error = failure.refresh_error;
@@ -122,32 +168,6 @@ static enum err answer_newer(struct attempt *attempt, struct token *ret_token)
 	return err;
 }
 
-/*
- * The provider gave a token and our transaction did not end well: the database went away, or
- * refused. What the provider gave must not be lost: store it where the row is still the one that
- * was locked, until the deadline. ERR_DB_NO_ROW: it is not.
- */
-static enum err settle(struct attempt *attempt, const struct token_update *update)
-{
-	const struct domain *domain = attempt->domain;
-	struct db_query query;
-	int64_t last_try_ms = attempt->call->deadline_ms - DB_CALL_MS;
-	enum err err;
-
-	do {
-		token_refreshed_query(&query, update, attempt->lock->row.grant_version,
-				      attempt->call->forced_by);
-		err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
-		if (!err && !db_rows(&query))
-			err = ERR_DB_NO_ROW;
-		db_query_release(&query);
-		alarm_check(&attempt->alarm);
-		if (err && err != ERR_DB_NO_ROW)
-			clock_sleep_ms(STORE_AGAIN_MS);
-	} while (err && err != ERR_DB_NO_ROW && clock_left_ms(last_try_ms) > 0);
-	return err;
-}
-
 enum err outcome_store(struct attempt *attempt, struct token *ret_token)
 {
 	const struct token_row *row = &attempt->lock->row;
@@ -162,11 +182,8 @@ enum err outcome_store(struct attempt *attempt, struct token *ret_token)
 	token_refreshed_query(&query, &update, row->grant_version, attempt->call->forced_by);
 	err = token_lock_commit(attempt->lock, &query);
 	db_query_release(&query);
-	if (err) {
-		/* Our own row lock would be in the way. */
-		token_lock_rollback(attempt->lock);
-		err = settle(attempt, &update);
-	}
+	if (err)
+		err = settle(attempt, &(struct unsettled){ .update = &update });
 	if (err == ERR_DB_NO_ROW)
 		return answer_newer(attempt, ret_token);
 	if (err)

@@ -14,7 +14,8 @@
 MUST_CHECK enum err outcome_store(struct attempt *attempt, struct token *ret_token);
 
 /* The refresh failed with @err: writes that down, with the next backoff, and tells the caller what
- * it means. @row, which begins as the locked row, becomes what it is then. */
+ * it means; is tried once, but until the deadline where the provider gave a new refresh token.
+ * @row, which begins as the locked row, becomes what it is then. */
 MUST_CHECK enum err outcome_fail(struct attempt *attempt, enum err err, struct token_row *row,
 				 struct token *ret_token);
 

@@ -128,10 +128,10 @@ static const struct db_stmt TOKEN_REFRESHED_BY_FORCE = {
 };
 
 static const struct db_stmt TOKEN_FAILED = {
-	.name = "token_failed", .nparams = 8, .ncols = 1, .effect = DB_WRITES,
+	.name = "token_failed", .nparams = 9, .ncols = 1, .effect = DB_WRITES,
 	.sql = "UPDATE tokens SET refresh_error = $2, provider_error = $3, "
 	       "is_valid = is_valid AND NOT $4::boolean, "
-	       "grant_version = grant_version + ($4::boolean)::integer, "
+	       "grant_version = grant_version + ($4::boolean OR $8::text IS NOT NULL)::integer, "
 	       "refresh_failing_since = CASE WHEN refresh_failures = 0 OR refresh_failing_since IS NULL "
 	       "THEN clock_timestamp() ELSE refresh_failing_since END, "
 	       "refresh_failures = refresh_failures + 1, "
@@ -139,7 +139,7 @@ static const struct db_stmt TOKEN_FAILED = {
 	       "refresh_due_at = CASE WHEN NOT $4::boolean THEN " SQL_TIME("greatest($5::bigint, $6::bigint)") " END, "
 	       "provider_retry_at = " SQL_TIME("NULLIF($6::bigint, 0)") ", "
 	       "refresh_began_at = " SQL_TIME("$7") ", refresh_token = COALESCE($8, refresh_token), "
-	       "updated_at = clock_timestamp() WHERE client_id = $1 RETURNING id",
+	       "updated_at = clock_timestamp() WHERE client_id = $1 AND grant_version = $9 RETURNING id",
 };
 
 /* A PATCH that came while the old secret was being tried could not clear the row, which was
@@ -376,7 +376,8 @@ void token_refreshed_query(struct db_query *query, const struct token_update *up
 		audit_bind(query, forced_by);
 }
 
-void token_failed_query(struct db_query *query, const struct token_failure *failure)
+void token_failed_query(struct db_query *query, const struct token_failure *failure,
+			int64_t grant_version)
 {
 	db_query_init(query, &TOKEN_FAILED);
 	db_query_int(query, failure->client_id);
@@ -387,6 +388,7 @@ void token_failed_query(struct db_query *query, const struct token_failure *fail
 	db_query_int(query, failure->provider_retry_at_us);
 	db_query_int(query, failure->refresh_began_at_us);
 	db_query_text(query, failure->refresh_token);
+	db_query_int(query, grant_version);
 }
 
 void token_forgive_query(struct db_query *query, int64_t client_id, const char *used_secret)

@@ -117,7 +117,10 @@ struct token_failure {
 	const char *refresh_token; /* NULL: keep the old one */
 };
 
-void token_failed_query(struct db_query *query, const struct token_failure *failure);
+/* As token_refreshed_query(). A grant that is dead, or has another refresh token, is another one: what
+ * somebody has still to store for the old one does not come over it. */
+void token_failed_query(struct db_query *query, const struct token_failure *failure,
+			int64_t grant_version);
 
 /* Ends the backoff of a row whose client has another secret than @used_secret by now. */
 void token_forgive_query(struct db_query *query, int64_t client_id, const char *used_secret);

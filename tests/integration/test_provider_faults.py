@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from support import flow, metrics, processes, trouble
-from support.hosts import PATIENT, SOFT_WAIT_S
+from support.hosts import PATIENT, SOFT_WAIT_S, Gate
 from support.processes import wait_until
 from support.sealing import SEALS
 
@@ -413,6 +413,28 @@ def test_new_refresh_token_in_a_nonsense_answer_is_kept(hosts, provider, case, w
     assert row["access_token"] == branch.before["access_token"]
     assert row["expires_at"] == branch.before["expires_at"]
     assert row["is_valid"] and row["refresh_error"] == "provider_error"
+    # What another has still to store belongs to the token that was replaced.
+    assert row["grant_version"] == branch.before["grant_version"] + 1
+    again = branch.force(other)
+    assert again.status_code == 200, again.text
+    assert provider.works(again.json()["access_token"])
+
+
+def test_new_refresh_token_in_a_nonsense_answer_is_kept_although_the_connection_was_lost(hosts, provider, database):
+    """The same when the failure could not be stored at once: it is stored on a new connection."""
+    provider.settings(rotate=True)
+    host, other = hosts(), hosts()
+    branch = Branch(host, provider, "expired")
+    provider.fault("rewrite", client_id=branch.oauth_id, remove=["access_token"])
+    with Gate(database) as gate:
+        gate.shut()
+        answer = branch.ask(host)
+        trouble.terminate(database, gate.wait_for_update())
+    wait_until(lambda: branch.row()["refresh_error"], what="the failure is stored")
+    row, call = branch.row(), branch.calls()[0]
+    assert row["refresh_token"] == call["new_refresh_token"] and row["is_valid"]
+    assert (row["refresh_error"], row["grant_version"]) == ("provider_error", branch.before["grant_version"] + 1)
+    assert answer.result().status_code in (502, 503)  # a machine that stands still may not have learnt that it is stored
     again = branch.force(other)
     assert again.status_code == 200, again.text
     assert provider.works(again.json()["access_token"])
