@@ -15,6 +15,8 @@
 #define FRONT_SHARE 20
 /* Commits do not come in the order of what they write: so much before the last claim is looked at again. */
 #define OVERLAP_US 2000000
+/* What has been due for longer is left to a look from the front by who has not come through one yet. */
+#define RECENT_US (60 * US_PER_S)
 
 /* What was due before @us has been looked at. */
 static void looked_until(struct refresher *refresher, int64_t us)
@@ -33,13 +35,30 @@ static int64_t front_pause_ms(int64_t begun_ms)
 	return pause_ms < FRONT_AT_LEAST_MS ? pause_ms : FRONT_AT_LEAST_MS;
 }
 
+/* The first look from the front took too long: what comes due meanwhile does not wait for a better one. */
+static enum err begin_behind_front(const struct domain *domain, struct refresher *refresher)
+{
+	CLEANUP(db_query_release) struct db_query query;
+	enum err err;
+
+	token_clock_query(&query);
+	err = db_exec(domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
+	if (!err)
+		refresher->from_us = db_int(&query, 0, 0) - RECENT_US;
+	return err;
+}
+
 static enum err claim(const struct domain *domain, struct refresher *refresher,
 		      struct token_lock *ret_lock)
 {
 	int64_t begun_ms = clock_monotonic_ms();
 	bool from_front = begun_ms >= refresher->front_at_ms;
-	enum err err;
+	enum err err = ERR_OK;
 
+	if (!from_front && !refresher->from_us)
+		err = begin_behind_front(domain, refresher);
+	if (err)
+		return err;
 	err = token_claim(domain->db, from_front ? 0 : refresher->from_us,
 			  domain->config->google_timeout_ms + 5000, ret_lock);
 	if (from_front)

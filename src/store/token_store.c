@@ -77,6 +77,11 @@ static const struct db_stmt TOKEN_NEXT_DUE = {
 	       " FROM tokens WHERE refresh_due_at >= " SQL_TIME("$1"),
 };
 
+static const struct db_stmt TOKEN_CLOCK = {
+	.name = "token_clock", .nparams = 0, .ncols = 1, .effect = DB_READS,
+	.sql = "SELECT " SQL_US("statement_timestamp()"),
+};
+
 /* Asks once more, with the client locked: one that becomes active just now is not left behind. */
 static const struct db_stmt TOKEN_PARK = {
 	.name = "token_park", .nparams = 1, .ncols = 1, .effect = DB_WRITES,
@@ -312,6 +317,11 @@ void token_next_due_query(struct db_query *query, int64_t from_us)
 {
 	db_query_init(query, &TOKEN_NEXT_DUE);
 	db_query_int(query, from_us);
+}
+
+void token_clock_query(struct db_query *query)
+{
+	db_query_init(query, &TOKEN_CLOCK);
 }
 
 void token_park_query(struct db_query *query, int64_t client_id)

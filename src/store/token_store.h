@@ -77,6 +77,8 @@ MUST_CHECK enum err token_claim(struct db *db, int64_t from_us, int idle_ms,
 /* Columns, microseconds: now; when the next row that is not due before @from_us is, NULL when none will
  * be. One row. */
 void token_next_due_query(struct db_query *query, int64_t from_us);
+/* Columns, microseconds: now. One row. */
+void token_clock_query(struct db_query *query);
 
 /* Runs @query (NULL: nothing) as the last statement of the transaction and commits, in one round
  * trip. ERR_DATABASE_UNAVAILABLE: it is unknown whether it took effect. The lock is gone either

@@ -133,6 +133,28 @@ def test_row_that_is_due_long_ago_is_found_by_those_who_are_ahead(make_service, 
         wait_for_refresh(host, old, grant)
 
 
+def test_look_from_the_front_that_takes_too_long_holds_up_nobody_who_comes_due(make_service, provider):
+    """Refreshers that begin while it takes longer than a statement may: what comes due is refreshed, and what is at the front
+    as soon as it can be reached."""
+    host = make_service(env={"REFRESHERS": "0"})
+    database = host.database
+    (old, old_grant), (new, new_grant) = (connected(host, provider) for _ in range(2))
+    make_due(host, old, 3600)
+    # As if it stood behind millions of dead entries of the index, which so small a table would not be read by.
+    database.execute(f"ALTER DATABASE {database.name} SET enable_seqscan = off")
+    database.execute(
+        "CREATE FUNCTION reach(due timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+        " IF due < now() - interval '30 minutes' THEN PERFORM pg_sleep(3); END IF; RETURN true; END $$;"
+        "CREATE POLICY slow_front ON tokens USING (reach(refresh_due_at)) WITH CHECK (true);"
+        "ALTER TABLE tokens ENABLE ROW LEVEL SECURITY")
+    host.reload({"REFRESHERS": "1"})
+    make_due(host, new)
+    wait_for_refresh(host, new, new_grant)
+    assert asked(provider, old) == []
+    database.execute("ALTER TABLE tokens DISABLE ROW LEVEL SECURITY")
+    wait_for_refresh(host, old, old_grant)
+
+
 def refresh_a_thousand(hosts, provider):
     """1,000 branches in an empty database, the first 100 with dead grants, due at once at a provider of 100 ms: how many times
     the ideal time it took.
