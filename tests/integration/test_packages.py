@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -27,6 +29,7 @@ INSTALLED = [
     f"{SHARED}/nginx/static/node_modules/swagger-ui-dist/swagger-ui-bundle.js",
     f"{SHARED}/nginx/static/node_modules/redoc/bundles/redoc.standalone.js",
 ]
+SERVED = [path.removeprefix(f"{SHARED}/") for path in INSTALLED if "node_modules" in path]
 WHOLE_TREES = ["nginx", "scripts/monitoring", "sql"]
 # Of a checkout: what is made, installed, or somebody's own.
 NOT_OURS = {"node_modules", "__pycache__", ".pytest_cache", "build", "build-aux", "autom4te.cache", "var", ".git", ".env"}
@@ -64,6 +67,45 @@ def test_install_brings_all_that_readme_names(installed):
     for name in ("migrate", "render-nginx"):
         done = subprocess.run([installed / SHARED / "scripts" / name, "--help"], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def closed_checkout(directory):
+    """What a clone and its preparation leave under umask 077."""
+    shutil.copytree(ROOT, directory, symlinks=True, ignore=shutil.ignore_patterns(*NOT_OURS - {"build-aux"}))
+    for path in SERVED:
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, directory / path)
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
+
+
+def unreadable(path):
+    """To others than its owner."""
+    needed = 0o055 if path.is_dir() else 0o044
+    return path.stat().st_mode & needed != needed
+
+
+def test_install_under_any_umask_is_readable_to_the_services_users(tmp_path):
+    """From files that only who cloned them may read, by somebody whose new files are as closed."""
+    closed_checkout(tmp_path / "source")
+    for command in (["source/configure", "-q"], ["make", "install-data", f"DESTDIR={tmp_path}/root"]):
+        done = subprocess.run(command, cwd=tmp_path, umask=0o077, capture_output=True, text=True, env=processes.plain_environment())
+        assert done.returncode == 0, done.stderr
+    [shared] = (tmp_path / "root").rglob("share/token-service")
+    assert all((shared / path).is_file() for path in SERVED)
+    everything = [shared, *shared.rglob("*"), *(path for path in (tmp_path / "root").rglob("*") if path.is_file())]
+    assert [str(path) for path in everything if unreadable(path)] == []
+    assert os.access(shared / "scripts/migrate", os.X_OK)
+    assert not any(path.stat().st_mode & 0o022 for path in everything), "and nobody else may write there"
+
+
+def test_rendered_site_is_readable_under_any_umask(tmp_path):
+    """nginx's master need not be who rendered it."""
+    out = tmp_path / "nginx.conf"
+    command = [ROOT / "scripts/render-nginx", "--run-dir", tmp_path, "--out", out]
+    done = subprocess.run(command, umask=0o077, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(out.stat().st_mode) == 0o644
 
 
 def test_uninstall_leaves_nothing(installed, tmp_path):
