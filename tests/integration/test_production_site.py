@@ -10,7 +10,9 @@ import pytest
 
 from support import processes
 from support.processes import wait_until
-from support.site import NAME, STRICT_POLICY, Authority, answer_to, assert_json_error, assert_security_headers, logged
+from support.site import (
+    NAME, SECURITY_HEADERS, STRICT_POLICY, Authority, answer_to, assert_json_error, assert_security_headers, logged,
+)
 
 
 # --- TLS ------------------------------------------------------------------------------------------
@@ -135,15 +137,27 @@ def test_ocsp_answer_is_stapled(make_site, tmp_path):
 # --- redirect and headers -------------------------------------------------------------------------
 
 
+def assert_leads_to_tls(response, path):
+    """Empty, as nginx's own page would be HTML; and without HSTS, which RFC 6797 forbids there."""
+    assert (response.status_code, response.headers["location"]) == (308, path)
+    assert (response.content, response.headers["content-length"]) == (b"", "0")
+    assert "content-type" not in response.headers and response.headers["x-request-id"]
+    assert "strict-transport-security" not in response.headers
+    for name, value in SECURITY_HEADERS.items():
+        assert name == "strict-transport-security" or response.headers.get_list(name) == [value], name
+    assert response.headers.get_list("content-security-policy") == [STRICT_POLICY]
+
+
 def test_plain_http_leads_to_tls(site):
-    """The same path and query, the method kept, before anything is done; and no HSTS, which RFC 6797 forbids there."""
-    for method in ("GET", "POST", "DELETE"):
-        response = site.request(method, f"{site.http_url}/clients/1?a=%2F&b")
-        assert (response.status_code, response.headers["location"]) == (308, f"{site.url}/clients/1?a=%2F&b")
-        assert "strict-transport-security" not in response.headers
-    for path in ("/_ERROR", "/_error%0A"):  # like the error page, which is not led anywhere
-        assert site.request("GET", site.http_url + path).status_code == 308
-    assert not any(line["upstream"] for line in logged(site, 5, status=308))
+    """The same path and query, the method kept, before anything is done, whatever is sent with it."""
+    calls = [
+        *((method, "/clients/1?a=%2F&b", b"") for method in ("GET", "POST", "DELETE")),
+        ("POST", "/clients", b"x" * 70000), ("GET", "/docs.html", b""), ("OPTIONS", "/", b""),
+        ("GET", "/_ERROR", b""), ("GET", "/_error%0A", b""),  # like the error page, which is not led anywhere
+    ]
+    for method, path, body in calls:
+        assert_leads_to_tls(site.request(method, site.http_url + path, content=body), site.url + path)
+    assert not any(line["upstream"] for line in logged(site, len(calls), status=308))
 
 
 def test_errors_of_plain_http_are_json(site):
