@@ -7,8 +7,12 @@
 # input, for everybody on the host can read arguments.
 set -eu
 
+branch=$1
+case $branch in # whatever its name is, it is one segment of the path
+*[!A-Za-z0-9._~-]*) branch=$(printf %s "$branch" | od -An -v -tx1 | tr -d '\n' | tr ' ' %) ;;
+esac
 answer=$(mktemp) # a file: of several answers curl keeps the last one there
 trap 'cat "$answer"; rm -f "$answer"' EXIT
 { [ -z "${TOKEN_SERVICE_KEY:-}" ] || printf 'header = "Authorization: Bearer %s"\n' "$TOKEN_SERVICE_KEY"; } |
 	curl --config - --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-max-time 60 \
-		--output "$answer" "${TOKEN_SERVICE_URL:-http://token-service:8002}/tokens/$1"
+		--output "$answer" "${TOKEN_SERVICE_URL:-http://token-service:8002}/tokens/$branch"
