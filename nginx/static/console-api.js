@@ -3,7 +3,7 @@
 import { storedKey } from "./console-session.js";
 import { setServerTime } from "./console-time.js";
 
-// Longer than nginx waits for a call that goes to the provider.
+// Longer than nginx waits for a call that goes to the provider, as long as GOOGLE_TIMEOUT_MS is below 15000.
 const DEADLINE_MS = 40_000;
 
 export class ApiError extends Error {
