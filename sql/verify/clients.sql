@@ -16,11 +16,11 @@ SELECT 1 / count(*)
   FROM pg_catalog.pg_index
  WHERE indexrelid = 'clients_client_id_workspace_email_idx'::regclass AND indisvalid;
 
--- The workers' role, where there is one: rows of this table, no more.
+-- The workers' role, where there is one: rows of this table, no more (of which columns, workers_rights says).
 SELECT 1 / (
 	has_table_privilege(oid, 'clients', 'SELECT')
 	AND has_table_privilege(oid, 'clients', 'INSERT')
-	AND has_table_privilege(oid, 'clients', 'UPDATE')
+	AND has_any_column_privilege(oid, 'clients', 'UPDATE')
 	AND has_table_privilege(oid, 'clients', 'DELETE')
 	AND NOT has_table_privilege(oid, 'clients', 'TRUNCATE, REFERENCES, TRIGGER')
 	AND has_schema_privilege(oid, :'registry', 'USAGE')

@@ -23,12 +23,11 @@ SELECT 1 / count(*)
   FROM pg_catalog.pg_index
  WHERE indexrelid = 'tokens_refresh_due_at_idx'::regclass AND indisvalid AND indpred IS NOT NULL;
 
--- The workers' role, where there is one: rows of this table, no more.
+-- The workers' role, where there is one: rows of this table, no more (workers_rights: none are deleted).
 SELECT 1 / (
 	has_table_privilege(oid, 'tokens', 'SELECT')
 	AND has_table_privilege(oid, 'tokens', 'INSERT')
 	AND has_table_privilege(oid, 'tokens', 'UPDATE')
-	AND has_table_privilege(oid, 'tokens', 'DELETE')
 	AND NOT has_table_privilege(oid, 'tokens', 'TRUNCATE, REFERENCES, TRIGGER')
 )::integer
   FROM pg_catalog.pg_roles
