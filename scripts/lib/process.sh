@@ -41,19 +41,26 @@ process_signal() {
 # process_alive PID: it, or another process of its session's group, lives.
 process_alive() { kill -0 "$1" 2>/dev/null || kill -0 -- "-$1" 2>/dev/null; }
 
-# process_stop NAME PID SIGNAL SECONDS: SIGNAL to the leader alone (it ends its
-# own children in its own order), KILL to all of them when the time is over.
-process_stop() {
-	local name=$1 pid=$2 signal=$3 seconds=$4 polls
-	[ -n "$pid" ] || return 0
+# process_ask PID SIGNAL SECONDS: SIGNAL to the leader alone (it ends its own
+# children in its own order); false when it is still there after that time.
+process_ask() {
+	local pid=$1 signal=$2 seconds=$3 polls
 	for ((polls = seconds * 20; polls > 0; polls--)); do
-		kill -0 "$pid" 2>/dev/null || break
+		kill -0 "$pid" 2>/dev/null || return 0
 		# Again every second: the first may have come before its handler was there.
 		((polls % 20 == 0)) && kill -s "$signal" "$pid" 2>/dev/null
 		sleep 0.05
 	done
+	return 1
+}
+
+# process_stop NAME PID SIGNAL SECONDS: asked, and KILL to all of them when the time is over.
+process_stop() {
+	local name=$1 pid=$2 signal=$3 seconds=$4 status=0
+	[ -n "$pid" ] || return 0
+	process_ask "$pid" "$signal" "$seconds" || status=$?
 	if process_alive "$pid"; then
-		[ "$polls" -gt 0 ] || say "$name did not stop within $seconds s: killed"
+		[ "$status" -eq 0 ] || say "$name did not stop within $seconds s: killed"
 		process_signal KILL "$pid"
 	fi
 	wait "$pid" 2>/dev/null || :

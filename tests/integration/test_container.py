@@ -4,13 +4,17 @@ import contextlib
 import re
 import secrets
 import shutil
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 import yaml
 
 from support import container, processes
-from support.flow import connect, register, token_row
+from support.flow import connect, connected, register, token_row
+from support.hosts import in_one_of_three_rounds, make_due
 from support.processes import wait_until
 from support.sealing import KEY
 from support.service import PROGRAM
@@ -258,6 +262,61 @@ def test_wrong_settings_end_it(make_database, make_container, provider, env, sai
     done = make_container(database).run("serve", env={**environment(database, provider), **env})
     assert done.returncode == 2
     assert said.lower() in done.stderr.lower(), done.stderr
+
+
+@contextlib.contextmanager
+def slow_caller(service):
+    """Whose body never ends: nginx does not finish with it by itself."""
+    over = threading.Event()
+
+    def dribble(connection):
+        with contextlib.suppress(OSError):
+            while not over.wait(1):
+                connection.sendall(b" ")
+
+    with socket.create_connection(("127.0.0.1", service.port), processes.seconds(60)) as connection:
+        connection.sendall(b"POST /clients HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: 1000\r\n\r\n")
+        thread = threading.Thread(target=dribble, args=(connection,))
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_container_stops_within_one_deadline(make_database, make_container, provider):
+    """Twice GOOGLE_TIMEOUT_MS and 6 s for nginx and the service together, whoever holds nginx up; and a refresh that
+    begins meanwhile ends well."""
+    timeout_s = 6
+
+    def play():
+        service = make_container(make_database())
+        service.start({**environment(service.database, provider), "GOOGLE_TIMEOUT_MS": timeout_s * 1000, "REFRESHERS": "1"})
+        client = connected(service, provider)
+        sent = len(provider.refreshes())
+        provider.fault("delay", ms=4000)
+        with slow_caller(service):
+            make_due(service, client, seconds_ago=-(timeout_s + 1))
+            begun = time.monotonic()
+            service.signal("TERM")
+            assert service.wait_exit() == 0, service.output()
+            took = time.monotonic() - begun
+        provider.clear_faults()
+        if len(provider.refreshes()) == sent:
+            return "the refresh, which did not begin in time"
+        [error, grant] = service.database.one("SELECT refresh_error, grant_version FROM tokens")
+        assert (error, grant) == (None, 2), service.output()
+        return took > processes.seconds(2 * timeout_s + 6) and f"the stop, which took {took:.1f} s"
+
+    in_one_of_three_rounds(play)
+
+
+def test_compose_waits_for_the_longest_stop():
+    """That of the greatest GOOGLE_TIMEOUT_MS: whom the engine kills in a refresh loses the grant."""
+    [limit] = re.findall(r"OPT_MSEC\(GOOGLE_TIMEOUT_MS, \w+, \d+, (\d+)", (processes.ROOT / "src/base/config.c").read_text())
+    assert int(SERVICES["token-service"]["stop_grace_period"].removesuffix("s")) > 2 * int(limit) / 1000 + 7
 
 
 def test_hup_reads_the_settings_again(make_database, make_container, provider):
