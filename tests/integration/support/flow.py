@@ -36,10 +36,11 @@ def register(service, provider=None, **fields):
     """A new client, with an OAuth client of its own at the provider when that is given; the answer's JSON."""
     if provider and "client_id" not in fields:
         fields["client_id"], fields["client_secret"] = provider.client()
-    body = registration(service, **fields)
-    # A worker that has just started, on a machine that stands still, may not get its connection in time.
+    # A worker that has just started, on a machine that stands still, may not get its connection in time; and where the
+    # answer came too late, the branch may be there all the same: each try has another one.
     response = wait_until(
-        lambda: (answer := service.post("/clients", json=body)).json().get("error") != "database_unavailable" and answer,
+        lambda: (answer := service.post("/clients", json=registration(service, **fields))).json().get("error") != "database_unavailable"
+        and answer,
         what="the database is there")
     assert response.status_code == 201, response.text
     return response.json()
