@@ -217,6 +217,9 @@ class Oracle:
     def judge(self):
         """What was answered before begin_round(), and what the provider refused."""
         with self._lock:
+            # Whether that answer will arrive is not known: what depends on it is judged another time.
+            if any(self._is_answered_later(entry) for _, entry in self._suspects):
+                return
             suspects, self._suspects = self._suspects, []
             answers, self._round = self._round, []
             for branch, entry in suspects:
@@ -301,6 +304,11 @@ class Oracle:
             self._say("withheld", answer, f"{error}, but there is one that lives until {issued.expires_at:.3f}")
 
     # --- lost grants ------------------------------------------------------------------------------
+
+    def _is_answered_later(self, refused):
+        """Is the request that spent this one's refresh token still under way?"""
+        spender = self._spent.get(refused["refresh_token"])
+        return spender is not None and not spender["ended_at"]
 
     def _judge_refused(self, branch, entry):
         """The provider said invalid_grant: the grant is gone. Whose doing was it?"""

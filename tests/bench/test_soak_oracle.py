@@ -306,6 +306,19 @@ def test_answer_that_turns_out_not_to_have_arrived_is_learnt_in_time(story):
     assert len(story.oracle.excused) == 1
 
 
+def test_refusal_is_judged_once_it_is_known_whether_the_answer_arrived(story):
+    spent = story.refresh_token["branch"]
+    story.refreshes()
+    story.entries[-1]["ended_at"] = None
+    slow = len(story.entries) - 1
+    story.is_refused(spent)
+    story.answers(status=409, error="reauthorization_required")
+    assert story.broken() == []
+    story.entries[slow] = {**story.entries[slow], "ended_at": story.now * 1000, "aborted": True}
+    assert story.broken() == []
+    assert len(story.oracle.excused) == 1
+
+
 def test_grant_that_was_lost_with_a_killed_worker_is_excused(story):
     spent = story.refresh_token["branch"]
     story.refreshes()
