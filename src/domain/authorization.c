@@ -165,6 +165,7 @@ static enum err store_until(const struct domain *domain, const struct login_row 
 			return err;
 		unclear = true;
 		clock_sleep_ms(STORE_AGAIN_MS);
+		db_skip_backoff(domain->db);
 		if (!check_stored(domain, update))
 			return ERR_OK;
 	}
@@ -191,6 +192,7 @@ static enum err give_up(const struct domain *domain, const struct login_row *log
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			return err ? err : ERR_CLIENT_NOT_FOUND;
 		clock_sleep_ms(STORE_AGAIN_MS);
+		db_skip_backoff(domain->db);
 	}
 }
 

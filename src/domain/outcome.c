@@ -54,6 +54,7 @@ static enum err settle(struct attempt *attempt, const struct unsettled *what)
 	/* Our own row lock would be in the way. */
 	token_lock_rollback(attempt->lock);
 	do {
+		db_skip_backoff(attempt->domain->db);
 		settle_query(&query, attempt, what);
 		err = db_exec(attempt->domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 		if (!err && !db_rows(&query))

@@ -10,6 +10,9 @@
 /* Since it arrived, a call does not look at its row for longer; but for so long it does. */
 #define TOLD_AFTER_MS 2200
 #define LOOK_MIN_MS 500
+/* Whoever holds what a provider gave while the database was away stores it first: ten times as long
+ * as he waits between two tries. */
+#define SETTLE_MS (10 * STORE_AGAIN_MS)
 /* A forced refresh is not done more often than this. */
 #define FORCED_EVERY_US (1 * US_PER_S)
 
@@ -192,6 +195,34 @@ static enum err refuse_while_open(const struct domain *domain, const struct refr
 	return token_from_row(domain, row, call->wish, ret_token);
 }
 
+int refresh_pause_ms(const struct domain *domain)
+{
+	int64_t back_ms = domain->shared->database_back_ms;
+
+	return back_ms ? clock_left_ms(back_ms + SETTLE_MS) : 0;
+}
+
+/* A refresh token that another has spent and could not store the next of is not sent again: with a
+ * provider that rotates that ends the grant. ERR_AGAIN: the way is free. */
+static enum err let_others_settle(const struct domain *domain, const struct refresh_call *call,
+				  const struct token_row *row, struct token *ret_token,
+				  struct problem *problem)
+{
+	int64_t until_ms = refresh_wait_until_ms(domain, call->arrived_ms, call->deadline_ms);
+	int pause_ms = refresh_pause_ms(domain);
+
+	if (!pause_ms)
+		return ERR_AGAIN;
+	if (!call->forced && row->expires_at_us > row->now_us)
+		return token_from_row(domain, row, call->wish, ret_token);
+	if (pause_ms > clock_left_ms(until_ms)) {
+		problem->retry_after_s = 1;
+		return ERR_REFRESH_IN_PROGRESS;
+	}
+	clock_sleep_ms(pause_ms);
+	return ERR_AGAIN;
+}
+
 /* A caller who lost time on the way, to a database that hangs perhaps, is told so all the sooner. */
 static int64_t first_look_until_ms(const struct refresh_call *call)
 {
@@ -228,6 +259,8 @@ enum err refresh_get(const struct domain *domain, const struct refresh_call *cal
 				   : answer_of_row(domain, &row, call, ret_token, problem);
 	if (err == ERR_AGAIN)
 		err = refuse_while_open(domain, call, &row, ret_token, problem);
+	if (err == ERR_AGAIN)
+		err = let_others_settle(domain, call, &row, ret_token, problem);
 	if (err == ERR_AGAIN)
 		err = refresh_row(domain, call, &row, ret_token, problem);
 	db_query_release(&query);

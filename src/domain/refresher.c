@@ -35,7 +35,8 @@ static int64_t front_pause_ms(int64_t begun_ms)
 	return pause_ms < FRONT_AT_LEAST_MS ? pause_ms : FRONT_AT_LEAST_MS;
 }
 
-/* The first look from the front took too long: what comes due meanwhile does not wait for a better one. */
+/* The first look from the front took too long: what comes due meanwhile does not wait for a better
+ * one. */
 static enum err begin_behind_front(const struct domain *domain, struct refresher *refresher)
 {
 	CLEANUP(db_query_release) struct db_query query;
@@ -105,6 +106,12 @@ enum err refresher_step(const struct domain *domain, struct refresher *refresher
 		*ret_wait_ms = max_wait_ms;
 		return ERR_DB_NO_ROW;
 	}
+	err = db_connect(domain->db, clock_monotonic_ms() + DB_CALL_MS);
+	if (err)
+		return err;
+	*ret_wait_ms = refresh_pause_ms(domain);
+	if (*ret_wait_ms)
+		return ERR_DB_NO_ROW;
 	err = claim(domain, refresher, &lock);
 	if (err == ERR_DB_NO_ROW)
 		return next_due(domain, refresher, max_wait_ms, ret_wait_ms);

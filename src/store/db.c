@@ -77,10 +77,22 @@ void db_set_metrics(struct db *db, struct metrics *metrics)
 	db->metrics = metrics;
 }
 
+void db_set_back_ms(struct db *db, _Atomic int64_t *back_ms)
+{
+	db->back_ms = back_ms;
+}
+
+void db_skip_backoff(struct db *db)
+{
+	db->retry_at_ms = 0;
+}
+
 void db_close(struct db *db)
 {
 	PQfinish(db->conn);
 	db->conn = NULL;
+	if (!db->lost)
+		db->lost_at_ms = clock_monotonic_ms();
 	db->lost = true;
 	db->nprepared = 0;
 }
@@ -227,8 +239,11 @@ static enum err ask_on_connect(struct db *db, int64_t deadline_ms)
 	return err;
 }
 
-static void count_connect(struct db *db, enum err err)
+static void note_connect(struct db *db, enum err err)
 {
+	/* Of workers that lost it together the first one to come back says so. */
+	if (!err && db->lost && db->back_ms && db->lost_at_ms > *db->back_ms)
+		*db->back_ms = clock_monotonic_ms();
 	if (db->metrics && err)
 		metrics_count(&db->metrics->database_connect_failures, 1);
 	else if (db->metrics && db->connected_before)
@@ -297,7 +312,7 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		if (err && err != ERR_DATABASE_UNAVAILABLE)
 			db->refusal = err;
 	}
-	count_connect(db, err);
+	note_connect(db, err);
 	if (err) {
 		db_close(db);
 		back_off(db);

@@ -102,6 +102,12 @@ enum err db_refusal(const struct db *db);
 /* Counts connections that are opened again, or cannot be. Borrowed; NULL: nothing is counted. */
 void db_set_metrics(struct db *db, struct metrics *metrics);
 
+/* @back_ms becomes when (monotonic) a connection was made after one that was lost, or could not be
+ * made. Borrowed. */
+void db_set_back_ms(struct db *db, _Atomic int64_t *back_ms);
+/* For what must not be lost: the next attempt to connect is made at once. */
+void db_skip_backoff(struct db *db);
+
 /* Was the connection lost, or could it not be made, and is there none since? */
 bool db_is_lost(const struct db *db);
 /* The socket, to poll for a server that goes away while nothing is asked; -1 without one. */

@@ -28,9 +28,11 @@ struct db {
 	bool prepares;
 	int64_t retry_at_ms; /* no connection attempt before */
 	bool lost;           /* there was a connection, or an attempt, and there is none since */
+	int64_t lost_at_ms;  /* monotonic: when that was seen first */
 	bool silent;         /* the server gave no answer in time: it gets less time to connect */
 	int backoff_ms;
 	struct alarm *alarm;       /* NULL: none */
+	_Atomic int64_t *back_ms;  /* NULL: nobody wants to know */
 	db_connect_fn *on_connect; /* NULL: none */
 	void *on_connect_arg;
 	struct metrics *metrics; /* NULL: nothing is counted */

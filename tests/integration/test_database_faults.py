@@ -436,6 +436,34 @@ def test_grant_is_stored_although_the_server_crashed_meanwhile(hosts, provider, 
     assert len(provider.refreshes()) == 1
 
 
+def test_who_waited_for_the_database_does_not_send_a_spent_refresh_token(hosts, provider, own_cluster, own_database):
+    """The server crashes when the provider has answered, and callers of both hosts ask for the branches all the while: what
+    the provider gave is stored before any of them refreshes."""
+    provider.settings(rotate=True)
+
+    def play():
+        pair = [hosts(), hosts()]
+        names = list(branches(pair[0], provider, 4, expires_in=-10))
+        before = len(provider.refreshes())
+        provider.fault("hold_after", times=None)
+        holders = [start_refresh(pair[number % 2], branch, "expired") for number, branch in enumerate(names)]
+        provider.wait_for_requests(before + len(names), grant_type="refresh_token")
+        with trouble.Load(lambda number: pair[number % 2].get(f"/tokens/{names[number // 2 % len(names)]}"), threads=8) as load:
+            with trouble.crashed(own_cluster):
+                provider.clear_faults()
+                provider.release()
+                load.wait_for(50)
+            wait_until(lambda: all(host.get(f"/tokens/{branch}").status_code != 503 for host in pair for branch in names),
+                       60, "it is over")
+        assert not load.faults
+        for holder in holders:
+            holder.result()
+        # Who stores tries every tenth of a second, the others wait for one: unless the machine stands still for so long.
+        return [call["result"] for call in provider.refreshes()[before:] if call["result"] != "ok"]
+
+    in_one_of_three_rounds(play)
+
+
 def test_lock_that_was_cut_off_does_not_let_the_loser_overwrite_the_winner(hosts, provider, own_database):
     """Another host takes the freed lock and refreshes: its grant stays, whatever the first one brings later."""
     host, other = hosts(), hosts()
