@@ -40,7 +40,7 @@ enum err domain_init(struct domain *domain, const struct config *config,
 	db_set_prepares(domain->db, config->database_prepared_statements);
 	db_on_connect(domain->db, canary_check, domain->keyring);
 	db_set_metrics(domain->db, metrics);
-	db_set_back_ms(domain->db, shared ? &shared->database_back_ms : NULL);
+	db_set_presence(domain->db, &shared->database);
 	return ERR_OK;
 }
 

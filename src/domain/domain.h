@@ -17,7 +17,7 @@
 struct domain_shared {
 	struct breaker token_breaker, revoke_breaker;
 	struct metrics_survey survey;
-	_Atomic int64_t database_back_ms; /* monotonic: of a worker that had lost it; 0: never */
+	struct db_presence database;
 };
 
 /* One for each worker. */

@@ -110,7 +110,7 @@ static enum err check_caller(const struct caller *caller, const char *branch_id)
 }
 
 /* Takes the lock; a reader whose token still works does not wait for it, and has that token where
- * the database would not give it. */
+ * the database would not give it. ERR_AGAIN: the database went and came back meanwhile. */
 static enum err refresh_row(const struct domain *domain, const struct refresh_call *call,
 			    const struct token_row *seen, struct token *ret_token,
 			    struct problem *problem)
@@ -141,7 +141,8 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	}
 	if (err)
 		return err == ERR_DB_NO_ROW ? refresh_not_found(call) : err;
-	err = refresh_locked(&attempt, ret_token);
+	/* The connection may be a new one. */
+	err = refresh_pause_ms(domain) ? ERR_AGAIN : refresh_locked(&attempt, ret_token);
 	attempt_release(&attempt);
 	token_lock_release(&lock);
 	return err;
@@ -197,7 +198,7 @@ static enum err refuse_while_open(const struct domain *domain, const struct refr
 
 int refresh_pause_ms(const struct domain *domain)
 {
-	int64_t back_ms = domain->shared->database_back_ms;
+	int64_t back_ms = domain->shared->database.back_ms;
 
 	return back_ms ? clock_left_ms(back_ms + SETTLE_MS) : 0;
 }
@@ -259,10 +260,11 @@ enum err refresh_get(const struct domain *domain, const struct refresh_call *cal
 				   : answer_of_row(domain, &row, call, ret_token, problem);
 	if (err == ERR_AGAIN)
 		err = refuse_while_open(domain, call, &row, ret_token, problem);
-	if (err == ERR_AGAIN)
+	while (err == ERR_AGAIN) {
 		err = let_others_settle(domain, call, &row, ret_token, problem);
-	if (err == ERR_AGAIN)
-		err = refresh_row(domain, call, &row, ret_token, problem);
+		if (err == ERR_AGAIN)
+			err = refresh_row(domain, call, &row, ret_token, problem);
+	}
 	db_query_release(&query);
 	return err;
 }

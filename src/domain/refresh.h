@@ -37,8 +37,8 @@ struct refresh_call {
 int64_t refresh_wait_until_ms(const struct domain *domain, int64_t arrived_ms, int64_t deadline_ms);
 
 /* Milliseconds for which no refresh may begin yet: the database has just come back, to a worker of
- * this host that had lost it, and somebody may hold what a provider gave meanwhile. To be asked
- * over a connection that is there. */
+ * this host, and somebody may hold what a provider gave meanwhile. To be asked once the row is
+ * locked: the lock's connection may be the first. */
 int refresh_pause_ms(const struct domain *domain);
 
 /* The error of a call whose branch, or client, is not there. */

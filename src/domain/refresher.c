@@ -97,7 +97,7 @@ enum err refresher_step(const struct domain *domain, struct refresher *refresher
 			int64_t deadline_ms, int max_wait_ms, int *ret_wait_ms)
 {
 	struct token_lock lock;
-	int wait_s = 0;
+	int wait_s = 0, pause_ms;
 	enum err err;
 
 	/* While the provider hangs, claiming rows would only push them back. */
@@ -106,18 +106,16 @@ enum err refresher_step(const struct domain *domain, struct refresher *refresher
 		*ret_wait_ms = max_wait_ms;
 		return ERR_DB_NO_ROW;
 	}
-	err = db_connect(domain->db, clock_monotonic_ms() + DB_CALL_MS);
-	if (err)
-		return err;
-	*ret_wait_ms = refresh_pause_ms(domain);
-	if (*ret_wait_ms)
-		return ERR_DB_NO_ROW;
 	err = claim(domain, refresher, &lock);
 	if (err == ERR_DB_NO_ROW)
 		return next_due(domain, refresher, max_wait_ms, ret_wait_ms);
 	if (err)
 		return err;
-	err = refresh_claimed(domain, &lock, deadline_ms);
+	/* Only now: the claim may have made the connection anew. */
+	pause_ms = refresh_pause_ms(domain);
+	if (pause_ms)
+		*ret_wait_ms = pause_ms;
+	err = pause_ms ? ERR_DB_NO_ROW : refresh_claimed(domain, &lock, deadline_ms);
 	token_lock_release(&lock);
 	return err;
 }

@@ -18,7 +18,8 @@ struct refresher {
 };
 
 /* Claims the most urgent row that is due and refreshes it. ERR_DB_NO_ROW: none is due, and
- * @ret_wait_ms gets the time until one is, at most @max_wait_ms. Else as refresh_claimed(). */
+ * @ret_wait_ms gets the time until one is, at most @max_wait_ms; or none may be refreshed until
+ * refresh_pause_ms() is over. Else as refresh_claimed(). */
 MUST_CHECK enum err refresher_step(const struct domain *domain, struct refresher *refresher,
 				   int64_t deadline_ms, int max_wait_ms, int *ret_wait_ms);
 

@@ -106,7 +106,7 @@ static void note_database(struct worker *worker, int64_t *ret_seek_at_ms)
 	bool lost = db_is_lost(worker->domain.db);
 
 	worker->slot->database_lost = lost;
-	if (lost)
+	if (lost && !clock_left_ms(*ret_seek_at_ms))
 		*ret_seek_at_ms = clock_monotonic_ms() + SEEK_EVERY_MS * 3 / 4 +
 				  random() % (SEEK_EVERY_MS / 2);
 }

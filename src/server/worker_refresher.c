@@ -102,7 +102,11 @@ void worker_refresher_loop(struct worker *worker)
 	int wait_ms = 0, refusals = 0;
 
 	while (!worker_is_stopping()) {
-		worker_poll(NULL, 0, wait_ms);
+		struct pollfd fd = { .fd = db_fd(worker->domain.db), .events = POLLIN };
+
+		/* A server that goes is seen when it does, not when it is back. */
+		if (worker_poll(&fd, 1, wait_ms) > 0)
+			db_check(worker->domain.db);
 		if (worker_is_stopping())
 			break;
 		if (!clock_left_ms(house_at_ms)) {

@@ -77,9 +77,15 @@ void db_set_metrics(struct db *db, struct metrics *metrics)
 	db->metrics = metrics;
 }
 
-void db_set_back_ms(struct db *db, _Atomic int64_t *back_ms)
+void db_set_presence(struct db *db, struct db_presence *presence)
 {
-	db->back_ms = back_ms;
+	db->presence = presence;
+}
+
+void db_note_away(struct db *db)
+{
+	if (db->presence)
+		db->presence->away_ms = clock_monotonic_ms();
 }
 
 void db_skip_backoff(struct db *db)
@@ -91,8 +97,6 @@ void db_close(struct db *db)
 {
 	PQfinish(db->conn);
 	db->conn = NULL;
-	if (!db->lost)
-		db->lost_at_ms = clock_monotonic_ms();
 	db->lost = true;
 	db->nprepared = 0;
 }
@@ -184,6 +188,7 @@ void db_check(struct db *db)
 		return;
 	/* Nothing was asked: what came is the server's good-bye. */
 	db_set_error(db, PQerrorMessage(db->conn));
+	db_note_away(db);
 	db_close(db);
 }
 
@@ -241,9 +246,9 @@ static enum err ask_on_connect(struct db *db, int64_t deadline_ms)
 
 static void note_connect(struct db *db, enum err err)
 {
-	/* Of workers that lost it together the first one to come back says so. */
-	if (!err && db->lost && db->back_ms && db->lost_at_ms > *db->back_ms)
-		*db->back_ms = clock_monotonic_ms();
+	/* Of those who saw it go the first one to come back says so, or who comes before them. */
+	if (!err && db->presence && db->presence->away_ms > db->presence->back_ms)
+		db->presence->back_ms = clock_monotonic_ms();
 	if (db->metrics && err)
 		metrics_count(&db->metrics->database_connect_failures, 1);
 	else if (db->metrics && db->connected_before)
@@ -307,6 +312,8 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		deadline_ms = clock_monotonic_ms() + CONNECT_AGAIN_MS;
 	db->refusal = ERR_OK;
 	err = connect_in_turn(db, deadline_ms);
+	if (err)
+		db_note_away(db);
 	if (!err) {
 		err = ask_on_connect(db, deadline_ms);
 		if (err && err != ERR_DATABASE_UNAVAILABLE)

@@ -102,9 +102,15 @@ enum err db_refusal(const struct db *db);
 /* Counts connections that are opened again, or cannot be. Borrowed; NULL: nothing is counted. */
 void db_set_metrics(struct db *db, struct metrics *metrics);
 
-/* @back_ms becomes when (monotonic) a connection was made after one that was lost, or could not be
- * made. Borrowed. */
-void db_set_back_ms(struct db *db, _Atomic int64_t *back_ms);
+/* What all who share it know of the server, monotonic; zero at the begin. */
+struct db_presence {
+	_Atomic int64_t away_ms; /* when somebody saw last that it was not there, or went */
+	_Atomic int64_t
+		back_ms; /* when somebody had a connection again, the first time after that */
+};
+
+/* @presence: borrowed; NULL: nobody wants to know. */
+void db_set_presence(struct db *db, struct db_presence *presence);
 /* For what must not be lost: the next attempt to connect is made at once. */
 void db_skip_backoff(struct db *db);
 

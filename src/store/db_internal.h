@@ -28,12 +28,11 @@ struct db {
 	bool prepares;
 	int64_t retry_at_ms; /* no connection attempt before */
 	bool lost;           /* there was a connection, or an attempt, and there is none since */
-	int64_t lost_at_ms;  /* monotonic: when that was seen first */
 	bool silent;         /* the server gave no answer in time: it gets less time to connect */
 	int backoff_ms;
-	struct alarm *alarm;       /* NULL: none */
-	_Atomic int64_t *back_ms;  /* NULL: nobody wants to know */
-	db_connect_fn *on_connect; /* NULL: none */
+	struct alarm *alarm;          /* NULL: none */
+	struct db_presence *presence; /* NULL: nobody wants to know */
+	db_connect_fn *on_connect;    /* NULL: none */
 	void *on_connect_arg;
 	struct metrics *metrics; /* NULL: nothing is counted */
 	bool connected_before;
@@ -76,6 +75,8 @@ MUST_CHECK enum err db_wait(struct db *db, short events, int64_t deadline_ms);
 /* Closes; the next db_connect() may try at once. */
 void db_close(struct db *db);
 void db_set_error(struct db *db, const char *message);
+/* The server is not there, or said good-bye. */
+void db_note_away(struct db *db);
 void db_set_failure(struct db *db, struct db_query *query, const char *sqlstate,
 		    const char *message);
 

@@ -244,8 +244,12 @@ static bool run_once(struct db *db, struct db_query **queries, size_t count, boo
 	db_set_error(db, "");
 	send_batch(db, &batch, queries, count, atomic);
 	receive_batch(db, &batch, deadline_ms);
-	if (batch.lost)
+	if (batch.lost) {
+		/* One that only takes its time keeps what is locked. */
+		if (!db->silent)
+			db_note_away(db);
 		db_close(db);
+	}
 	return !batch.lost;
 }
 
