@@ -164,8 +164,7 @@ static enum err store_until(const struct domain *domain, const struct login_row 
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			return err;
 		unclear = true;
-		clock_sleep_ms(STORE_AGAIN_MS);
-		db_skip_backoff(domain->db);
+		domain_wait_to_store(domain);
 		if (!check_stored(domain, update))
 			return ERR_OK;
 	}
@@ -191,8 +190,7 @@ static enum err give_up(const struct domain *domain, const struct login_row *log
 		db_query_release(&query);
 		if (err != ERR_DATABASE_UNAVAILABLE || !clock_left_ms(last_try_ms))
 			return err ? err : ERR_CLIENT_NOT_FOUND;
-		clock_sleep_ms(STORE_AGAIN_MS);
-		db_skip_backoff(domain->db);
+		domain_wait_to_store(domain);
 	}
 }
 

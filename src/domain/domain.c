@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "crypto/random.h"
 #include "domain/canary.h"
@@ -50,6 +51,12 @@ void domain_release(struct domain *domain)
 	db_free(domain->db);
 	keyring_free(domain->keyring);
 	*domain = (struct domain){ 0 };
+}
+
+void domain_wait_to_store(const struct domain *domain)
+{
+	clock_sleep_ms(STORE_AGAIN_MS);
+	db_skip_backoff(domain->db);
 }
 
 void problem_release(struct problem *problem)

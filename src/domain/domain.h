@@ -39,6 +39,8 @@ void domain_release(struct domain *domain);
 
 /* What must not be lost is stored again so soon while the database is away. */
 #define STORE_AGAIN_MS 100
+/* Waits for that long; the next try then connects at once, whatever the connection's backoff. */
+void domain_wait_to_store(const struct domain *domain);
 
 /* Whom a login link is for, and what its ticket has to say. */
 struct login_target {

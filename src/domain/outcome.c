@@ -54,7 +54,6 @@ static enum err settle(struct attempt *attempt, const struct unsettled *what)
 	/* Our own row lock would be in the way. */
 	token_lock_rollback(attempt->lock);
 	do {
-		db_skip_backoff(attempt->domain->db);
 		settle_query(&query, attempt, what);
 		err = db_exec(attempt->domain->db, &query, clock_monotonic_ms() + DB_CALL_MS);
 		if (!err && !db_rows(&query))
@@ -62,7 +61,7 @@ static enum err settle(struct attempt *attempt, const struct unsettled *what)
 		db_query_release(&query);
 		alarm_check(&attempt->alarm);
 		if (err && err != ERR_DB_NO_ROW)
-			clock_sleep_ms(STORE_AGAIN_MS);
+			domain_wait_to_store(attempt->domain);
 	} while (err && err != ERR_DB_NO_ROW && clock_left_ms(last_try_ms) > 0);
 	return err;
 }

@@ -109,6 +109,12 @@ static enum err check_caller(const struct caller *caller, const char *branch_id)
 	return may ? ERR_OK : ERR_FORBIDDEN;
 }
 
+/* Is the token of @row an answer to this call, should it not get a newer one? */
+static bool may_answer(const struct refresh_call *call, const struct token_row *row)
+{
+	return !call->forced && row->expires_at_us > row->now_us;
+}
+
 /* Takes the lock; a reader whose token still works does not wait for it, and has that token where
  * the database would not give it. ERR_AGAIN: the database went and came back meanwhile. */
 static enum err refresh_row(const struct domain *domain, const struct refresh_call *call,
@@ -123,9 +129,8 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 		.lock = &lock,
 		.problem = problem,
 	};
-	bool works = seen->expires_at_us > seen->now_us;
 	int64_t until_ms = refresh_wait_until_ms(domain, call->arrived_ms, call->deadline_ms);
-	int wait_ms = works && !call->forced ? 0 : clock_left_ms(until_ms);
+	int wait_ms = may_answer(call, seen) ? 0 : clock_left_ms(until_ms);
 	int64_t begun_us = clock_monotonic_us();
 	enum err err;
 
@@ -133,7 +138,7 @@ static enum err refresh_row(const struct domain *domain, const struct refresh_ca
 	if (domain->metrics)
 		metrics_observe(&domain->metrics->lock_wait, clock_monotonic_us() - begun_us);
 	row.now_us += clock_monotonic_us() - begun_us;
-	if (err && err != ERR_DB_NO_ROW && !call->forced && row.expires_at_us > row.now_us)
+	if (err && err != ERR_DB_NO_ROW && may_answer(call, &row))
 		return token_from_row(domain, &row, call->wish, ret_token);
 	if (err == ERR_DB_LOCKED) {
 		problem->retry_after_s = 1;
@@ -190,7 +195,7 @@ static enum err refuse_while_open(const struct domain *domain, const struct refr
 
 	if (!err)
 		return ERR_AGAIN;
-	if (call->forced || row->expires_at_us <= row->now_us)
+	if (!may_answer(call, row))
 		return err;
 	problem->retry_after_s = 0;
 	return token_from_row(domain, row, call->wish, ret_token);
@@ -214,7 +219,7 @@ static enum err let_others_settle(const struct domain *domain, const struct refr
 
 	if (!pause_ms)
 		return ERR_AGAIN;
-	if (!call->forced && row->expires_at_us > row->now_us)
+	if (may_answer(call, row))
 		return token_from_row(domain, row, call->wish, ret_token);
 	if (pause_ms > clock_left_ms(until_ms)) {
 		problem->retry_after_s = 1;

@@ -312,9 +312,9 @@ enum err db_connect(struct db *db, int64_t deadline_ms)
 		deadline_ms = clock_monotonic_ms() + CONNECT_AGAIN_MS;
 	db->refusal = ERR_OK;
 	err = connect_in_turn(db, deadline_ms);
-	if (err)
+	if (err) {
 		db_note_away(db);
-	if (!err) {
+	} else {
 		err = ask_on_connect(db, deadline_ms);
 		if (err && err != ERR_DATABASE_UNAVAILABLE)
 			db->refusal = err;
