@@ -54,10 +54,15 @@ def in_one_of_three_rounds(play):
 
 
 def timed(call):
-    """(begun, ended, response) of call(), monotonic, as trouble.Load has them too."""
+    """(begun, ended, response) of call(), monotonic."""
     begun = time.monotonic()
     response = call()
     return begun, time.monotonic(), response
+
+
+def is_without_database(answer):
+    """Refused for a database that was not there in time."""
+    return answer.status_code == 503 and answer.json()["error"] == "database_unavailable"
 
 
 def unexcused(answers, at_most):

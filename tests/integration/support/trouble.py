@@ -6,10 +6,10 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 from . import processes
+from .hosts import timed
 from .service import PROGRAM
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -90,13 +90,11 @@ class Load:
 
     def _run(self, number):
         while not self._stop.is_set():
-            begun = time.monotonic()
             try:
-                response = self._call(number)
+                self.answers.append(timed(lambda number=number: self._call(number)))
             except Exception as error:  # nothing at all is a wrong answer as well
                 self.faults.append(error)
                 return
-            self.answers.append((begun, time.monotonic(), response))
             number += 1
 
     def __enter__(self):
